@@ -1,0 +1,1 @@
+"""The composition root: settings, addresses, the schedule, the worker and the embedded services."""

@@ -1,0 +1,1 @@
+"""The day-two life of workspaces. See README.md for the rooms."""

@@ -1,0 +1,180 @@
+"""All settings, in one file, read from the environment.
+
+What may be set is listed in README.md ("Production"). Importing this module starts nothing: the embedded PostgreSQL and
+Valkey are started by `manage.py demo` and by the test plugin, which set DATABASE_URL and REDIS_URL before Django loads.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.utils.csp import CSP
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def env(name: str, default: str = "") -> str:
+    """The variable's value, or `default` when it is unset or empty."""
+    return os.environ.get(name) or default
+
+
+def env_list(name: str) -> list[str]:
+    """A comma-separated variable as a list without blanks."""
+    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+def seconds(name: str, default: float) -> float:
+    """A duration in seconds."""
+    return float(env(name, str(default)))
+
+
+DEBUG = env("DEBUG") == "1"
+SECRET_KEY = env("SECRET_KEY", "development-only-key" if DEBUG else "")
+# Newest first: the first key seals, all of them open (models/sealed.py).
+LOOPBACK_ENCRYPTION_KEYS = env_list("LOOPBACK_ENCRYPTION_KEYS")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or (["127.0.0.1", "localhost"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_htmx",
+    "django_rq",
+    "allauth",
+    "allauth.account",
+    "ninja",
+    "workspaces",
+    "loopback",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "loopback.urls"
+WSGI_APPLICATION = "loopback.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- Data -------------------------------------------------------------------------------------------------------------
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.config(default="postgresql:///loopback", conn_max_age=60, conn_health_checks=True)
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = env("REDIS_URL", "redis://127.0.0.1:6379/0")
+# One job is one step: the engine decides about retries and keeps the results, so RQ keeps neither.
+_QUEUE = {"URL": REDIS_URL, "DEFAULT_RESULT_TTL": 0}
+RQ_QUEUES = {
+    "operations": _QUEUE | {"DEFAULT_TIMEOUT": 1200},
+    "ticks": _QUEUE | {"DEFAULT_TIMEOUT": 300},
+    "reconcile": _QUEUE | {"DEFAULT_TIMEOUT": 300},
+}
+RQ = {"WORKER_CLASS": "loopback.worker.StepWorker"}
+RQ_SHOW_ADMIN_LINK = False
+# Only the sign-in rate limits live here; nothing is lost when it is emptied.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+# --- People -----------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "workspaces.Account"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "workspaces.views.sign_in.AccountAdapter"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_LOGOUT_ON_GET = False
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "fleet"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env("INSECURE_COOKIES") != "1" and not DEBUG
+
+# --- Pages ------------------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "/static/"
+STATIC_ROOT = env("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# The demo and the tests serve files from where they lie; production collects and hashes them once.
+WHITENOISE_USE_FINDERS = DEBUG or env("STATIC_FINDERS") == "1"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if WHITENOISE_USE_FINDERS
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "style-src": [CSP.SELF],
+    "script-src": [CSP.SELF],
+    "img-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- Operations -------------------------------------------------------------------------------------------------------
+# A worker renews its lease every third of this; when it dies, another takes the step over after at most this long.
+LOOPBACK_LEASE_SECONDS = seconds("LOOPBACK_LEASE_SECONDS", 20)
+# How long a temporary failure is repeated before the operation stops and asks for a person.
+LOOPBACK_PATIENCE_SECONDS = seconds("LOOPBACK_PATIENCE_SECONDS", 1800)
+LOOPBACK_CONTROL_PLANE_DEADLINE = seconds("LOOPBACK_CONTROL_PLANE_DEADLINE", 1800)
+LOOPBACK_DRAIN_DEADLINE = seconds("LOOPBACK_DRAIN_DEADLINE", 1200)
+LOOPBACK_NODE_DEADLINE = seconds("LOOPBACK_NODE_DEADLINE", 600)
+LOOPBACK_PLAYBOOK_TIMEOUT = seconds("LOOPBACK_PLAYBOOK_TIMEOUT", 900)
+# The pause of a step that waits for the world: how often the world is asked again.
+LOOPBACK_POLL_SECONDS = seconds("LOOPBACK_POLL_SECONDS", 5)
+LOOPBACK_RECONCILE_SECONDS = seconds("LOOPBACK_RECONCILE_SECONDS", 60)
+LOOPBACK_VENDOR_TIMEOUT = seconds("LOOPBACK_VENDOR_TIMEOUT", 10)
+LOOPBACK_PLAYBOOKS = env("LOOPBACK_PLAYBOOKS")
+LOOPBACK_HCLOUD_ENDPOINT = env("LOOPBACK_HCLOUD_ENDPOINT", "https://api.hetzner.cloud/v1")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "INFO")},
+}

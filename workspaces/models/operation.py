@@ -1,0 +1,271 @@
+"""Long work as rows: an operation on a workspace, its steps in order, and the lines they wrote.
+
+PostgreSQL decides who works on what: a step runs only under a lease on its operation. The queue carries the key and
+nothing else. How a step runs and what happens when it fails is `operations/engine.py`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from workspaces.models.event import Actor, Event
+from workspaces.models.workspace import Workspace
+from workspaces.rules import lifecycle
+from workspaces.rules.refusal import Refused
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """A step to be stored: the key of its function, its title in words, and the plain arguments of the function."""
+
+    key: str
+    title: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    host: str = ""
+    stage: str = ""
+    safe_to_stop: bool = True
+    irreversible: bool = False
+
+
+class OperationQuerySet(models.QuerySet["Operation"]):
+    """Operations by what they need next."""
+
+    def open(self) -> OperationQuerySet:
+        """Those not ended: at most one for each workspace."""
+        return self.filter(state__in=lifecycle.OPEN)
+
+    def due(self, now: datetime) -> OperationQuerySet:
+        """Open ones that a worker should take: their pause is over and no living worker holds them."""
+        return (
+            self.open()
+            .filter(Q(wake_at=None) | Q(wake_at__lte=now), Q(lease_until=None) | Q(lease_until__lte=now))
+            .exclude(state="paused")
+        )
+
+
+class Operation(models.Model):
+    """One long-running piece of work on a workspace."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="operations")
+    kind = models.CharField(max_length=30)
+    title = models.CharField(max_length=200)
+    state = models.CharField(max_length=12, choices=lifecycle.OPERATION_STATES, default="pending")
+    parameters = models.JSONField(default=dict, blank=True)
+    requested_by = models.CharField(max_length=150)
+    requested_by_kind = models.CharField(max_length=10, default="platform")
+    requested_by_id = models.UUIDField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    irreversible_since = models.DateTimeField(null=True, blank=True)
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
+    stop_requested_by = models.CharField(max_length=150, blank=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+    error_who_can_fix = models.CharField(max_length=200, blank=True)
+    # Who works on it, and when it is due again.
+    lease_token = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    wake_at = models.DateTimeField(null=True, blank=True)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    dispatches = models.PositiveIntegerField(default=0)
+    objects = OperationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace"], name="one_open_operation_per_workspace", condition=Q(state__in=lifecycle.OPEN)
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=[s for s, _ in lifecycle.OPERATION_STATES]), name="operation_state_known"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["wake_at"], condition=Q(state__in=lifecycle.OPEN), name="operation_open_by_wake"),
+            models.Index(fields=["workspace", "-created_at"], name="operation_by_workspace"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in lifecycle.OPEN
+
+    @property
+    def can_be_retried(self) -> bool:
+        """Whether a person may continue it from the step at which it stopped."""
+        return self.state in ("failed", "stopped")
+
+    @classmethod
+    def start(
+        cls,
+        workspace: Workspace,
+        kind: str,
+        title: str,
+        steps: Iterable[StepPlan],
+        *,
+        actor: Actor,
+        parameters: dict[str, Any] | None = None,
+    ) -> Operation | Refused:
+        """Store an operation with its steps; refused when another one is open on the workspace (the database decides)."""
+        try:
+            with transaction.atomic():
+                operation = cls.objects.create(
+                    workspace=workspace,
+                    kind=kind,
+                    title=title,
+                    parameters=parameters or {},
+                    requested_by=actor.name,
+                    requested_by_kind=actor.kind,
+                    requested_by_id=actor.account_id,
+                )
+                Step.objects.bulk_create(
+                    Step(
+                        operation=operation,
+                        position=position,
+                        key=step.key,
+                        title=step.title,
+                        arguments=step.arguments,
+                        host=step.host,
+                        stage=step.stage,
+                        safe_to_stop=step.safe_to_stop,
+                        irreversible=step.irreversible,
+                    )
+                    for position, step in enumerate(steps)
+                )
+                Event.record(actor, f"{kind}.started", workspace=workspace, operation=operation, summary=title)
+        except IntegrityError as error:
+            if "one_open_operation_per_workspace" not in str(error):
+                raise
+            return already_running(workspace)
+        return operation
+
+    def request_stop(self, actor: Actor) -> Refused | None:
+        """Ask for a stop at the next safe point; the worker that gets there stops it."""
+        with transaction.atomic():
+            current = Operation.objects.select_for_update().get(pk=self.pk)
+            if not current.is_open:
+                return Refused("not_open", f"This operation has already ended: {current.get_state_display().lower()}.")
+            if current.stop_requested_at is None:
+                current.stop_requested_at, current.stop_requested_by = timezone.now(), actor.name
+                current.wake_at = None
+                current.save(update_fields=["stop_requested_at", "stop_requested_by", "wake_at"])
+                Event.record(
+                    actor,
+                    "operation.stop_requested",
+                    workspace=current.workspace,
+                    operation=current,
+                    summary=f"Asked to stop at the next safe point: {current.title}",
+                )
+        self.refresh_from_db()
+        return None
+
+    def retry(self, actor: Actor) -> Refused | None:
+        """Continue from the step at which it failed or was stopped."""
+        from workspaces.models.health import reassess
+
+        try:
+            with transaction.atomic():
+                current = Operation.objects.select_for_update().get(pk=self.pk)
+                if not current.can_be_retried:
+                    return Refused("not_retryable", "Only a failed or stopped operation can be continued.")
+                current.steps.filter(state="failed").update(
+                    state="pending", finished_at=None, failures=0, started_at=None, message=""
+                )
+                current.state = "pending"
+                current.finished_at = current.stop_requested_at = current.wake_at = current.dispatched_at = None
+                current.stop_requested_by = current.error_code = current.error_message = current.error_who_can_fix = ""
+                current.save()
+                reassess([current.workspace_id], timezone.now())
+                Event.record(
+                    actor,
+                    "operation.retried",
+                    workspace=current.workspace,
+                    operation=current,
+                    summary=f"Continued: {current.title}",
+                )
+        except IntegrityError:
+            return already_running(self.workspace)
+        self.refresh_from_db()
+        return None
+
+
+def already_running(workspace: Workspace) -> Refused:
+    """The refusal that names the workspace's open operation."""
+    running = Operation.objects.open().filter(workspace=workspace).first()
+    return Refused(
+        "operation_running",
+        f"{running.title} is running. Wait for it to end, or stop it." if running else "Another operation is running.",
+        {"operation": str(running.pk)} if running else {},
+    )
+
+
+class Step(models.Model):
+    """One step of an operation. It may run twice: it looks before it acts."""
+
+    id = models.BigAutoField(primary_key=True)
+    operation = models.ForeignKey(Operation, models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    key = models.CharField(max_length=60, help_text="Names the function; kept while any operation with it is open.")
+    title = models.CharField(max_length=200)
+    arguments = models.JSONField(default=dict, blank=True)
+    host = models.CharField(max_length=63, blank=True)
+    stage = models.CharField(max_length=20, blank=True, help_text="Column of the timetable.")
+    safe_to_stop = models.BooleanField(default=True, help_text="The operation may stop before this step.")
+    irreversible = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=lifecycle.STEP_STATES, default="pending")
+    attempts = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0, help_text="Temporary failures in a row.")
+    failing_since = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    message = models.TextField(blank=True)
+    memory = models.JSONField(default=dict, blank=True, help_text="What the step has to know when it runs again.")
+
+    class Meta:
+        ordering = ("position",)
+        constraints = [
+            models.UniqueConstraint(fields=["operation", "position"], name="step_position_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=[s for s, _ in lifecycle.STEP_STATES]), name="step_state_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class LogLine(models.Model):
+    """One line of an operation's log, as the page shows it."""
+
+    id = models.BigAutoField(primary_key=True)
+    operation = models.ForeignKey(Operation, models.CASCADE, related_name="lines")
+    at = models.DateTimeField(default=timezone.now)
+    source = models.CharField(max_length=63, blank=True)
+    level = models.CharField(max_length=5, default="info", choices=[("info", "Info"), ("warn", "Warning")])
+    text = models.CharField(max_length=1000)
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [models.Index(fields=["operation", "id"], name="log_line_by_operation")]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def next_dispatch(operation_id: uuid.UUID, now: datetime) -> int:
+    """Count one more handing-over to the queue; the number makes the queue's job id unique."""
+    Operation.objects.filter(pk=operation_id).update(dispatched_at=now, dispatches=F("dispatches") + 1)
+    return Operation.objects.values_list("dispatches", flat=True).get(pk=operation_id)

@@ -1,0 +1,139 @@
+"""The workspace: what may be done (state), and what was seen (observed columns and conditions, each with its time).
+
+What is wanted lives in its own rows (maintenance plan, hosts, DNS records) and, for the Kubernetes version, in the
+TenantControlPlane itself. "Upgrading" is not a state: it is an open operation.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from workspaces.models.infrastructure import ManagementCluster
+from workspaces.models.tenancy import Account, Project
+from workspaces.rules import lifecycle, permissions, versions
+
+
+class WorkspaceQuerySet(models.QuerySet["Workspace"]):
+    """Workspaces by who may do what with them and by what they need."""
+
+    def allowing(self, account: Account, key: str = "workspace.view") -> WorkspaceQuerySet:
+        """Those on whose project `account` holds the permission `key`."""
+        if account.is_superuser:
+            return self
+        return self.filter(project__in=Project.objects.allowing(account, key))
+
+    def needing_attention(self) -> WorkspaceQuerySet:
+        """Those at which a person should look; why stands in `attention`."""
+        return self.exclude(attention="")
+
+    def with_open_operation(self) -> WorkspaceQuerySet:
+        """Those that something is being done to."""
+        from workspaces.models.operation import Operation
+
+        return self.filter(Exists(Operation.objects.open().filter(workspace=OuterRef("pk"))))
+
+
+class Workspace(models.Model):
+    """A dedicated Kubernetes cluster or a set of bare-metal hosts, belonging to a project."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, models.PROTECT, related_name="workspaces")
+    name = models.CharField(max_length=63)
+    description = models.CharField(max_length=200, blank=True)
+    type = models.CharField(max_length=20, choices=lifecycle.WORKSPACE_TYPES)
+    state = models.CharField(max_length=20, choices=lifecycle.WORKSPACE_STATES, default="provisioning")
+    state_reason = models.CharField(max_length=300, blank=True, help_text="Why it is gated, in error, or leaving.")
+    state_since = models.DateTimeField(default=timezone.now)
+    protected = models.BooleanField(default=False, help_text="Deletion is refused while this is set.")
+    location = models.CharField(max_length=40, blank=True)
+    management_cluster = models.ForeignKey(
+        ManagementCluster, models.PROTECT, null=True, blank=True, related_name="workspaces"
+    )
+    namespace = models.CharField(max_length=63, blank=True, help_text="Of the TenantControlPlane.")
+    control_plane = models.CharField(max_length=63, blank=True, help_text="Name of the TenantControlPlane.")
+    upgrade_hosts_at_once = models.PositiveSmallIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # Observed by reconciliation. Written together with observed_at, never guessed.
+    kubernetes_version = models.CharField(max_length=30, blank=True, help_text="Running version, as last seen.")
+    version_key = models.BigIntegerField(default=0, editable=False, help_text="Sorts kubernetes_version.")
+    control_plane_status = models.CharField(max_length=40, blank=True)
+    control_plane_wanted = models.CharField(max_length=30, blank=True, help_text="spec.kubernetes.version, as seen.")
+    control_plane_replicas = models.PositiveSmallIntegerField(default=0)
+    endpoint = models.CharField(max_length=255, blank=True)
+    host_count = models.PositiveSmallIntegerField(default=0)
+    hosts_ready = models.PositiveSmallIntegerField(default=0)
+    look_error_code = models.CharField(
+        max_length=30, blank=True, help_text="Why its own API or hosts could not be asked."
+    )
+    look_error = models.TextField(blank=True)
+    conditions = models.JSONField(
+        default=list, blank=True, help_text="type, value, reason, message, since, observed_at."
+    )
+    attention = models.CharField(max_length=200, blank=True, help_text="Why a person should look; empty: no reason.")
+    attention_tone = models.CharField(max_length=10, blank=True)
+    observed_at = models.DateTimeField(null=True, blank=True)
+    objects = WorkspaceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="workspace_name_once_per_project"),
+            models.UniqueConstraint(
+                fields=["management_cluster", "namespace", "control_plane"],
+                name="workspace_once_per_control_plane",
+                condition=~Q(control_plane=""),
+            ),
+            models.CheckConstraint(
+                condition=Q(type__in=[t for t, _ in lifecycle.WORKSPACE_TYPES]), name="workspace_type_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=[s for s, _ in lifecycle.WORKSPACE_STATES]), name="workspace_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(type="kubernetes") | Q(management_cluster=None, control_plane=""),
+                name="baremetal_has_no_control_plane",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["attention"], condition=~Q(attention=""), name="workspace_attention"),
+            models.Index(fields=["version_key", "id"], name="workspace_by_version"),
+            models.Index(fields=["name", "id"], name="workspace_by_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_kubernetes(self) -> bool:
+        """Whether it has a control plane."""
+        return self.type == "kubernetes"
+
+    def observe_version(self, version: str) -> None:
+        """Set the running version and the key that sorts it (not saved)."""
+        self.kubernetes_version = version
+        self.version_key = versions.sort_key(version) if version else 0
+
+    def is_stale(self, now: Any) -> bool:
+        """Whether the last look is older than three reconciliation periods, so that nothing here may be called green."""
+        limit = timedelta(seconds=3 * settings.LOOPBACK_RECONCILE_SECONDS)
+        return self.observed_at is None or now - self.observed_at > limit
+
+    def key_held_by(self, account: Account, key: str) -> bool:
+        """Whether `account` holds the permission `key` on this workspace."""
+        return account.allows(key, self.project)
+
+    def keys_of(self, account: Account) -> frozenset[str]:
+        """All permission keys `account` holds here (one query at most)."""
+        if account.is_superuser:
+            return permissions.keys_of("administrator")
+        from workspaces.models.tenancy import Membership
+
+        roles = Membership.objects.on_project(self.project).filter(account=account).values_list("role", flat=True)
+        return frozenset[str]().union(*(permissions.keys_of(role) for role in roles))

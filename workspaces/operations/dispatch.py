@@ -1,0 +1,54 @@
+"""Handing keys to the queue. The only module that knows RQ.
+
+PostgreSQL decides what is due; the queue only wakes a worker. A key that is lost (Redis emptied, a worker killed between
+taking and starting) is found again by `recovery.wake_due`, so nothing here retries or raises.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+import django_rq
+from django.db import transaction
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from workspaces.models.operation import next_dispatch
+
+logger = logging.getLogger(__name__)
+
+
+def run_soon(operation_id: uuid.UUID) -> None:
+    """Wake a worker for the operation once the surrounding transaction is committed."""
+    transaction.on_commit(lambda: wake(operation_id), robust=True)
+
+
+def wake(operation_id: uuid.UUID) -> bool:
+    """Put the operation's key on the queue now; False when the queue cannot be reached."""
+    # A job id of its own for each handing-over: RQ deletes a finished job by its id, and would take a queued twin along.
+    number = next_dispatch(operation_id, timezone.now())
+    try:
+        django_rq.get_queue("operations").enqueue(
+            "workspaces.jobs.run_operation", str(operation_id), job_id=f"{operation_id.hex}-{number}", failure_ttl=3600
+        )
+    except RedisError as error:
+        logger.warning("Operation %s not handed to the queue, the scheduler repeats it: %s", operation_id, error)
+        return False
+    return True
+
+
+def queued() -> set[uuid.UUID]:
+    """Keys of the operations that wait on the queue. Raises RedisError when the queue cannot be reached."""
+    return {uuid.UUID(job_id.partition("-")[0]) for job_id in django_rq.get_queue("operations").get_job_ids()}
+
+
+def backlog(queue: str) -> int:
+    """Number of jobs that wait on `queue`."""
+    return int(django_rq.get_queue(queue).count)
+
+
+def fan_out(job: str, keys: list[str]) -> None:
+    """Enqueue one reconciliation job a key, in one round trip."""
+    queue = django_rq.get_queue("reconcile")
+    queue.enqueue_many([queue.prepare_data(job, (key,), timeout=120, failure_ttl=3600) for key in keys])

@@ -1,0 +1,141 @@
+"""Steps on one worker node that several operations share: cordon, drain, verify, uncordon.
+
+A node is cordoned with an annotation that names the operation, in the same patch: so a worker that dies right after it
+still knows that the cordon is ours, and one that an operator had set is never lifted.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+
+from workspaces.models import Host
+from workspaces.operations import connections
+from workspaces.operations.engine import Context, Done, Outcome, Wait
+from workspaces.providers.cluster import Blocked, Cluster, Pod
+from workspaces.providers.errors import Permanent
+
+
+def host_of(context: Context) -> Host:
+    """The host that the step is about."""
+    host = Host.objects.select_related("ssh_key").filter(pk=context.step.arguments["host"]).first()
+    if host is None:
+        raise Permanent("not_found", f"{context.step.host} no longer belongs to this workspace.")
+    return host
+
+
+def marker(context: Context) -> str:
+    """What the cordon annotation says: the operation it belongs to."""
+    return str(context.operation.pk)
+
+
+def cordon(context: Context) -> Outcome:
+    """Take no new pods. A node that was closed before we came is left closed by its owner's wish."""
+    host = host_of(context)
+    with connections.tenant(context.workspace) as cluster:
+        return Done(_cordon(cluster, host, context))
+
+
+def _cordon(cluster: Cluster, host: Host, context: Context) -> str:
+    node = cluster.node(host.node_name)
+    if node.unschedulable and node.cordoned_by != marker(context):
+        return "closed to new pods before this operation came, and stays closed after it"
+    if not node.unschedulable:
+        cluster.cordon(host.node_name, marker(context))
+    return "takes no new pods"
+
+
+def drain(context: Context) -> Outcome:
+    """Ask for the eviction of every pod that must leave, and wait until they are gone. Budgets are honoured."""
+    host = host_of(context)
+    with connections.tenant(context.workspace) as cluster:
+        _cordon(cluster, host, context)
+        leaving = [pod for pod in cluster.pods_on(host.node_name) if pod.must_leave]
+        if not leaving:
+            return Done("no pod left that has to move")
+        blocked = _evict(cluster, leaving, context)
+        if context.waited > settings.LOOPBACK_DRAIN_DEADLINE:
+            # Nothing on the node has been changed yet, so it may work on while a person decides.
+            cluster.uncordon(host.node_name, marker(context))
+            raise _never_drained(host, leaving, blocked)
+    left = f"{len(leaving)} pod{'s' if len(leaving) != 1 else ''} left"
+    return Wait(settings.LOOPBACK_POLL_SECONDS, f"{left}; {blocked.message}" if blocked else left)
+
+
+def _evict(cluster: Cluster, pods: list[Pod], context: Context) -> Blocked | None:
+    """Evict what is not leaving already; returns the last refusal by a budget, if there was one."""
+    blocked: Blocked | None = None
+    for pod in pods:
+        if pod.deleting:
+            continue
+        if not pod.controlled:
+            context.say(
+                f"{pod.namespace}/{pod.name} has no controller: it is evicted and does not come back", level="warn"
+            )
+        match cluster.evict(pod):
+            case Blocked() as blocked:
+                context.say(f"{pod.namespace}/{pod.name} not evicted: {blocked.message}", level="warn")
+            case _:
+                context.say(f"{pod.namespace}/{pod.name} evicted")
+    return blocked
+
+
+def _never_drained(host: Host, leaving: list[Pod], blocked: Blocked | None) -> Permanent:
+    names = ", ".join(f"{pod.namespace}/{pod.name}" for pod in leaving[:5])
+    minutes = settings.LOOPBACK_DRAIN_DEADLINE / 60
+    if blocked:
+        return Permanent(
+            "conflict",
+            f"{host.name} could not be drained in {minutes:.0f} min: disruption budget {blocked.budget} allows no eviction. "
+            f"Left: {names}. The host takes pods again.",
+            who_can_fix=f"The owners of {blocked.budget}: add a replica or allow one disruption, then continue.",
+        )
+    return Permanent(
+        "conflict",
+        f"{host.name} could not be drained in {minutes:.0f} min. Left: {names}. The host takes pods again.",
+        who_can_fix="The owners of these pods: find out why they do not end, then continue.",
+    )
+
+
+def verify(context: Context, version: str, lease_before: datetime | None) -> Outcome:
+    """The kubelet runs `version`, is Ready, and has renewed its Lease since the restart.
+
+    A heartbeat of a healthy idle node may be minutes old, so the Lease is what proves life.
+    """
+    host = host_of(context)
+    with connections.tenant(context.workspace) as cluster:
+        node = cluster.node(host.node_name)
+        renewed = cluster.lease_renewed_at(host.node_name)
+    missing = []
+    if node.kubelet_version != version:
+        missing.append(f"the kubelet still reports {node.kubelet_version}")
+    if node.ready != "True":
+        missing.append(f"the node is not Ready: {node.ready_message or node.ready_reason or node.ready}")
+    if lease_before is not None and (renewed is None or renewed <= lease_before):
+        missing.append("its Lease has not been renewed since the restart")
+    if not missing:
+        Host.objects.filter(pk=host.pk).update(
+            kubelet_version=version, ready=True, ready_message="", boot_id=node.boot_id, observed_at=context.now
+        )
+        return Done(f"Ready, kubelet {version}")
+    why = " and ".join(missing)
+    if context.waited > settings.LOOPBACK_NODE_DEADLINE:
+        raise Permanent(
+            "unreachable",
+            f"{host.name} has not come back in {settings.LOOPBACK_NODE_DEADLINE / 60:.0f} min: {why}. It stays closed to new pods.",
+            who_can_fix=f"Whoever can sign in to {host.name}: the kubelet's log says why. Then continue.",
+        )
+    return Wait(settings.LOOPBACK_POLL_SECONDS, why)
+
+
+def uncordon(context: Context) -> Outcome:
+    """Take pods again, if it was this operation that closed the node."""
+    host = host_of(context)
+    with connections.tenant(context.workspace) as cluster:
+        if cluster.uncordon(host.node_name, marker(context)):
+            return Done("takes pods again")
+        node = cluster.node(host.node_name)
+    if node.unschedulable:
+        return Done("stays closed to new pods: somebody else had closed it")
+    return Done("takes pods")

@@ -1,0 +1,167 @@
+"""Looking at the world on a schedule and writing what was seen into the rows that the pages read.
+
+In bulk where the vendor lists in bulk: one paged listing per management cluster and per provider account; then a look
+at each tenant. There are no retries in here: the next tick is the retry. A look that fails is written down as such.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Model
+from django.utils import timezone
+
+from workspaces.models import Host, ManagementCluster, ProviderAccount, Workspace
+from workspaces.models.health import reassess
+from workspaces.operations import connections, dispatch
+from workspaces.providers import reach
+from workspaces.providers.cluster import Node
+from workspaces.providers.errors import ProviderError
+from workspaces.providers.kamaji import ControlPlane
+from workspaces.rules import versions
+
+logger = logging.getLogger(__name__)
+LOOKED_AT = ("active", "gated", "error", "deletion_scheduled")
+
+
+def look_at_everything() -> None:
+    """Start one job for each management cluster, provider account and workspace; none while the last round is waiting."""
+    if dispatch.backlog("reconcile"):
+        logger.warning("The last round of reconciliation is still waiting, this one is left out")
+        return
+    dispatch.fan_out("workspaces.jobs.reconcile_management_cluster", _keys(ManagementCluster.objects.all()))
+    dispatch.fan_out("workspaces.jobs.reconcile_provider_account", _keys(ProviderAccount.objects.all()))
+    looked_at = Workspace.objects.filter(state__in=LOOKED_AT).order_by("observed_at")
+    dispatch.fan_out("workspaces.jobs.reconcile_tenant", _keys(looked_at))
+
+
+def _keys(rows: Any) -> list[str]:
+    return [str(key) for key in rows.values_list("pk", flat=True)]
+
+
+# --- Control planes ---------------------------------------------------------------------------------------------------
+def look_at_management_cluster(key: UUID) -> None:
+    """List all control planes of the cluster and write what has changed."""
+    cluster = ManagementCluster.objects.get(pk=key)
+    now = timezone.now()
+    mine = Workspace.objects.filter(management_cluster=cluster, state__in=LOOKED_AT)
+    try:
+        with connections.management(cluster) as kamaji:
+            seen = {(plane.namespace, plane.name): plane for plane in kamaji.control_planes()}
+            version = kamaji.version()
+    except ProviderError as error:
+        _note_trouble(cluster, error, now)
+        reassess(_pks(mine), now)
+        return
+    _write(cluster, version=version, observed_at=now, error_code="", error_message="", error_since=None)
+    for workspace in mine:
+        _write_control_plane(workspace, seen.get((workspace.namespace, workspace.control_plane)))
+    reassess(_pks(mine), now)
+
+
+def _write_control_plane(workspace: Workspace, plane: ControlPlane | None) -> None:
+    """Store what Kamaji says about this workspace; a control plane that is gone is said to be gone."""
+    version = (plane.running_version if plane else "") or workspace.kubernetes_version
+    _write(
+        workspace,
+        kubernetes_version=version,
+        version_key=versions.sort_key(version) if version else 0,
+        control_plane_status=plane.status if plane else "Gone",
+        control_plane_wanted=plane.wanted_version if plane else "",
+        control_plane_replicas=plane.replicas if plane else 0,
+        endpoint=plane.endpoint if plane else "",
+    )
+
+
+# --- Tenants and hosts ------------------------------------------------------------------------------------------------
+def look_at_tenant(key: UUID) -> None:
+    """Look at the hosts of one workspace: through its API server, or over the network on bare metal."""
+    workspace = Workspace.objects.select_related("management_cluster").get(pk=key)
+    now = timezone.now()
+    hosts = list(workspace.hosts.all())
+    try:
+        if workspace.is_kubernetes:
+            with connections.tenant(workspace) as cluster:
+                nodes = {node.name: node for node in cluster.nodes()}
+            for host in hosts:
+                _write_node(host, nodes.get(host.node_name))
+        else:
+            for host in hosts:
+                _write_reachable(host)
+    except ProviderError as error:
+        _write(workspace, look_error_code=error.code, look_error=error.message)
+        reassess([key], now)
+        return
+    Host.objects.filter(workspace=workspace).update(observed_at=now)
+    _write(workspace, look_error_code="", look_error="", observed_at=now)
+    reassess([key], now)
+
+
+def _write_node(host: Host, node: Node | None) -> None:
+    """Store the node's state on its host; a host whose node is missing is not ready."""
+    if node is None:
+        _write(host, ready=False, ready_message="Its node is not in the cluster.")
+        return
+    _write(
+        host,
+        kubelet_version=node.kubelet_version,
+        ready={"True": True, "False": False}.get(node.ready, False),
+        ready_message="" if node.ready == "True" else node.ready_message or node.ready_reason,
+        unschedulable=node.unschedulable,
+        os_name=node.os_image,
+        boot_id=node.boot_id,
+    )
+
+
+def _write_reachable(host: Host) -> None:
+    """On bare metal the host answers on its SSH port, or it does not."""
+    if not host.manageable:
+        _write(host, ready=None, ready_message="No connection variables: it cannot be managed.")
+        return
+    said = reach.ssh_banner(str(host.ansible["ansible_host"]), int(host.ansible.get("ansible_port", 22)))
+    _write(host, ready=said == "", ready_message=said)
+
+
+# --- Servers ----------------------------------------------------------------------------------------------------------
+def look_at_provider_account(key: UUID) -> None:
+    """List all servers of the account and write which of ours run."""
+    account = ProviderAccount.objects.get(pk=key)
+    now = timezone.now()
+    try:
+        servers = {server.id: server for server in connections.cloud(account).servers()}
+    except ProviderError as error:
+        _note_trouble(account, error, now)
+        return
+    _write(account, observed_at=now, error_code="", error_message="", error_since=None)
+    for host in account.hosts.exclude(provider_id=None):
+        server = servers.get(host.provider_id or 0)
+        _write(
+            host,
+            provider_status=server.status if server else "gone",
+            profile=server.server_type if server else host.profile,
+            location=server.location if server else host.location,
+        )
+
+
+# --- Writing ----------------------------------------------------------------------------------------------------------
+def _note_trouble(row: ManagementCluster | ProviderAccount, error: ProviderError, now: datetime) -> None:
+    """Write down that the look failed, and since when."""
+    logger.warning("%s could not be looked at: %s", row, error.message)
+    _write(row, error_code=error.code, error_message=error.message, error_since=row.error_since or now)
+
+
+def _write(row: Model, **values: Any) -> None:
+    """Update only the columns that differ; nothing is sent when none does."""
+    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    if changed:
+        for name in changed:
+            setattr(row, name, values[name])
+        row.save(update_fields=changed)
+
+
+def _pks(rows: Iterable[Workspace]) -> list[UUID]:
+    return [row.pk for row in rows]

@@ -1,0 +1,61 @@
+"""The states of workspaces, operations and steps, with the word and the tone the pages show for each.
+
+"Upgrading" and "in maintenance" are no states of a workspace: they are an open operation. Which change of state is
+allowed is said where it happens (`models/`, `operations/engine`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+# ok: as wanted. busy: the platform is working. warn: a person should look. bad: broken or refused.
+# idle: nothing to report.
+Tone = Literal["ok", "busy", "warn", "bad", "idle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the pages show a state: a word, always, and a tone."""
+
+    label: str
+    tone: Tone
+
+
+WORKSPACE: Final[Mapping[str, Look]] = {
+    "provisioning": Look("Provisioning", "busy"),
+    "active": Look("Active", "ok"),
+    # Reconciliation has stopped changes until something converges.
+    "gated": Look("Gated", "warn"),
+    "error": Look("Error", "bad"),
+    "deletion_scheduled": Look("Deletion scheduled", "warn"),
+    "deleting": Look("Deleting", "busy"),
+    "deleted": Look("Deleted", "idle"),
+}
+
+OPERATION: Final[Mapping[str, Look]] = {
+    "pending": Look("Pending", "busy"),
+    "running": Look("Running", "busy"),
+    "waiting": Look("Waiting", "busy"),
+    "paused": Look("Paused", "warn"),
+    "succeeded": Look("Succeeded", "ok"),
+    "failed": Look("Failed", "bad"),
+    "stopped": Look("Stopped", "warn"),
+}
+
+STEP: Final[Mapping[str, Look]] = {
+    "pending": Look("Pending", "idle"),
+    "running": Look("Running", "busy"),
+    "waiting": Look("Waiting", "busy"),
+    "done": Look("Done", "ok"),
+    "failed": Look("Failed", "bad"),
+    "skipped": Look("Skipped", "idle"),
+}
+
+# An open operation holds its workspace: no second one starts (a partial unique constraint in the database).
+OPEN: Final = ("pending", "running", "waiting", "paused")
+
+# (value, label) pairs for database fields and filters.
+WORKSPACE_TYPES: Final = [("kubernetes", "Kubernetes"), ("baremetal", "Bare metal")]
+WORKSPACE_STATES: Final = [(state, look.label) for state, look in WORKSPACE.items()]
+OPERATION_STATES: Final = [(state, look.label) for state, look in OPERATION.items()]
+STEP_STATES: Final = [(state, look.label) for state, look in STEP.items()]

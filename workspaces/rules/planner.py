@@ -1,0 +1,307 @@
+"""When maintenance windows open and what each would do: the planner behind the scheduler, the pages and the what-if.
+
+The routine lane opens at the weekday's hour and does what the plan's two flags allow: operating system updates, and the
+furthest Kubernetes patch. The priority lane opens daily at the priority hour and does only what an operator flagged:
+advisories, and catalogue versions marked security. An enforced advisory applies whatever the two flags say; the master
+switch and holds stop it like everything else. Both lanes may open in the same hour.
+
+A forecast is made of what is known now. Work it plans for one window is taken as done for the windows after it. Nothing
+here looks at the world, stores a decision or starts an operation (`operations/maintenance`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from workspaces.rules.maintenance import Plan
+from workspaces.rules.upgrades import CatalogueVersion, Situation, patch_target, refuse_state
+
+Lane = Literal["routine", "priority"]
+
+_HOURS: Final = tuple(timedelta(hours=hour) for hour in range(24))
+_DAY: Final = timedelta(days=1)
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One hour in which a lane may start work: `opens_at` inclusive, `closes_at` exclusive, both UTC."""
+
+    lane: Lane
+    opens_at: datetime
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something happens or does not: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Automatic work is stopped from `starts_at` (None: already) to `ends_at` (None: until lifted)."""
+
+    reason: str
+    ends_at: datetime | None = None
+    starts_at: datetime | None = None
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether the hold is in force at `moment`."""
+        return (self.starts_at is None or self.starts_at <= moment) and (self.ends_at is None or moment < self.ends_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """Something an operator flagged for the priority hour: packages, Kubernetes versions, or both."""
+
+    name: str
+    packages: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    enforced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about a workspace. `hosts_manageable` of `hosts_total` can be reached over SSH.
+
+    `holds` are those that touch the workspace, `advisories` the open ones that apply to it.
+    """
+
+    situation: Situation
+    catalogue: Sequence[CatalogueVersion]
+    hosts_manageable: int
+    hosts_total: int
+    holds: Sequence[Hold] = ()
+    advisories: Sequence[Advisory] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One thing a window would do. `from_` and `to` are versions and set for `kubernetes` only."""
+
+    kind: Literal["os", "kubernetes"]
+    sentence: str
+    advisories: tuple[str, ...] = ()
+    from_: str = ""
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a window would do and why. None of it happens while `blocked_by` is not empty."""
+
+    window: Window
+    work: tuple[Work, ...]
+    reasons: tuple[Reason, ...]
+    blocked_by: tuple[Reason, ...]
+
+    @property
+    def would(self) -> tuple[str, ...]:
+        """The work as sentences."""
+        return tuple(work.sentence for work in self.work)
+
+
+def windows(plan: Plan, start: datetime, end: datetime) -> Iterator[Window]:
+    """The windows that open at `start` or later and before `end`, in order, priority first within an hour.
+
+    The schedule alone counts: a plan that is switched off has the same windows, and nothing happens in them.
+    """
+    start, end = _utc(start), _utc(end)
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    while day < end:
+        routine = plan.hours[day.weekday()]
+        lanes: list[tuple[Lane, int]] = [("priority", plan.priority_hour)]
+        if routine is not None:
+            lanes.insert(0 if routine < plan.priority_hour else 1, ("routine", routine))
+        for lane, hour in lanes:
+            opens_at = day + _HOURS[hour]
+            if start <= opens_at < end:
+                yield Window(lane, opens_at, opens_at + _HOUR)
+        day += _DAY
+
+
+def next_window(plan: Plan, now: datetime, lane: Lane | None = None) -> Window | None:
+    """The first window (of `lane`, when given) that opens at or after `now`; None when the plan is off or has none."""
+    if not plan.enabled:
+        return None
+    ahead = windows(plan, now, now + timedelta(days=8))
+    return next((window for window in ahead if lane is None or window.lane == lane), None)
+
+
+def is_open(window: Window, now: datetime, last_minutes: int = 10) -> bool:
+    """Whether work may start: inside the hour and not in its last minutes."""
+    return window.opens_at <= now < window.closes_at - timedelta(minutes=last_minutes)
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("A time without a zone has no place here.")
+    return moment.astimezone(UTC)
+
+
+def forecast(plan: Plan, facts: Facts, now: datetime, days: int = 7) -> list[Forecast]:
+    """Every window of the coming days in order, first the one that is open now if work may still start in it."""
+    now = _utc(now)
+    blocks = _standing_blocks(plan, facts)
+    decided: dict[Lane, tuple[tuple[Work, ...], tuple[Reason, ...]]] = {}
+    ahead: list[Forecast] = []
+    for window in windows(plan, now.replace(minute=0, second=0, microsecond=0), now + timedelta(days=days)):
+        if window.opens_at < now and not is_open(window, now):
+            continue
+        if window.lane not in decided:
+            decided[window.lane] = _routine(plan, facts) if window.lane == "routine" else _priority(plan, facts)
+        work, reasons = decided[window.lane]
+        blocked_by = (*blocks, *_passing_blocks(facts, window, now))
+        ahead.append(Forecast(window, work, reasons, blocked_by))
+        if not blocked_by and (done := _after(facts, window.lane, work)) is not facts:
+            facts = done
+            decided.clear()
+    return ahead
+
+
+def _standing_blocks(plan: Plan, facts: Facts) -> tuple[Reason, ...]:
+    """What stops every window until a person, or reconciliation, changes it."""
+    blocks = []
+    if not plan.enabled:
+        blocks.append(Reason("maintenance_off", "Maintenance is off. An administrator can switch it on."))
+    if refused := refuse_state(facts.situation):
+        blocks.append(Reason(refused.code, refused.message))
+    return tuple(blocks)
+
+
+def _passing_blocks(facts: Facts, window: Window, now: datetime) -> Iterator[Reason]:
+    """What stops this window only: holds, and an operation that is open while the window is."""
+    for hold in facts.holds:
+        if hold.covers(window.opens_at):
+            until = f"until {hold.ends_at:%a %d %b %H:%M} UTC" if hold.ends_at else "until it is lifted"
+            yield Reason("hold", f"Held {until}: {hold.reason}")
+    if facts.situation.open_operation and window.opens_at <= now:
+        yield Reason("operation_running", f"{facts.situation.open_operation[1]} is running.")
+
+
+def _routine(plan: Plan, facts: Facts) -> tuple[tuple[Work, ...], tuple[Reason, ...]]:
+    work: list[Work] = []
+    reasons: list[Reason] = []
+    if not plan.compute_auto_update:
+        reasons.append(Reason("compute_auto_update_off", "Operating system updates are off."))
+    elif _manageable(facts, reasons):
+        work.append(Work("os", f"Operating system updates on {_hosts(facts)}"))
+        reasons.append(Reason("compute_auto_update", "Operating system updates are on."))
+    if plan.kubernetes_auto_upgrade is False:
+        reasons.append(Reason("kubernetes_auto_upgrade_off", "Kubernetes patch releases are off."))
+    elif plan.kubernetes_auto_upgrade:
+        work += _patch(facts, patch_target(facts.situation, facts.catalogue), (), reasons)
+    return tuple(work), tuple(reasons)
+
+
+def _priority(plan: Plan, facts: Facts) -> tuple[tuple[Work, ...], tuple[Reason, ...]]:
+    reasons: list[Reason] = []
+    work = [*_flagged_packages(plan, facts, reasons), *_flagged_versions(plan, facts, reasons)]
+    if not work and not reasons:
+        reasons.append(Reason("nothing_flagged", "Nothing is flagged for the priority hour."))
+    return tuple(work), tuple(reasons)
+
+
+def _flagged_packages(plan: Plan, facts: Facts, reasons: list[Reason]) -> Iterator[Work]:
+    flagged = [advisory for advisory in facts.advisories if advisory.packages]
+    applied = _applied(flagged, plan.compute_auto_update, "Operating system updates are off", reasons)
+    if applied and _manageable(facts, reasons):
+        names = tuple(advisory.name for advisory in applied)
+        yield Work("os", f"Security updates {', '.join(names)} on {_hosts(facts)}", names)
+
+
+def _flagged_versions(plan: Plan, facts: Facts, reasons: list[Reason]) -> Iterator[Work]:
+    """The furthest flagged patch: flagged by an advisory or, with the flag on, by the catalogue's security mark."""
+    if plan.kubernetes_auto_upgrade is None:
+        return
+    flagged = [
+        advisory
+        for advisory in facts.advisories
+        if advisory.versions and patch_target(facts.situation, _named(facts, (advisory,)))
+    ]
+    applied = _applied(flagged, plan.kubernetes_auto_upgrade, "Kubernetes patch releases are off", reasons)
+    versions = _named(facts, applied)
+    if plan.kubernetes_auto_upgrade:
+        versions += [row for row in facts.catalogue if row.security]
+    if target := patch_target(facts.situation, versions):
+        if target.security:
+            reasons.append(Reason("security_release", f"{target.version} is marked as a security release."))
+        yield from _patch(facts, target, applied, reasons)
+
+
+def _named(facts: Facts, advisories: Sequence[Advisory]) -> list[CatalogueVersion]:
+    names = {version for advisory in advisories for version in advisory.versions}
+    return [row for row in facts.catalogue if row.version in names]
+
+
+def _applied(flagged: Sequence[Advisory], flag: bool, off: str, reasons: list[Reason]) -> list[Advisory]:
+    """The advisories that apply, with the reason for each: all of them, or with the flag off the enforced ones."""
+    for advisory in flagged:
+        if flag:
+            reasons.append(Reason("flagged", f"{advisory.name} is flagged by the operator."))
+        elif advisory.enforced:
+            reasons.append(Reason("enforced", f"{off}, but {advisory.name} is enforced by the operator."))
+        else:
+            reasons.append(Reason("flagged_but_off", f"{advisory.name} is flagged, but {off[0].lower()}{off[1:]}."))
+    return [advisory for advisory in flagged if flag or advisory.enforced]
+
+
+def _patch(
+    facts: Facts, target: CatalogueVersion | None, advisories: Sequence[Advisory], reasons: list[Reason]
+) -> Iterator[Work]:
+    """The hop to `target`. A host that cannot be managed holds it back: its kubelet would stay behind."""
+    running = facts.situation.running_version
+    if not running:
+        reasons.append(Reason("version_unknown", "The running Kubernetes version is not known yet."))
+    elif target is None:
+        reasons.append(Reason("no_newer_patch", f"No newer patch than {running} can be reached."))
+    elif facts.hosts_manageable < facts.hosts_total:
+        waits = f"Kubernetes {running} to {target.version} waits: {_unmanageable(facts)}."
+        reasons.append(Reason("hosts_not_manageable", waits))
+    else:
+        reasons.append(Reason("newer_patch", f"{target.version} is the furthest patch that {running} may go to now."))
+        names = tuple(advisory.name for advisory in advisories if target.version in advisory.versions)
+        yield Work("kubernetes", f"Kubernetes {running} to {target.version}", names, running, target.version)
+
+
+def _manageable(facts: Facts, reasons: list[Reason]) -> bool:
+    """Whether there is a host to update; says so when some or all of them cannot be managed."""
+    if not facts.hosts_total:
+        reasons.append(Reason("no_hosts", "The workspace has no hosts."))
+    elif facts.hosts_manageable < facts.hosts_total:
+        reasons.append(Reason("hosts_not_manageable", f"{_unmanageable(facts)} and are left out."))
+    return facts.hosts_manageable > 0
+
+
+def _unmanageable(facts: Facts) -> str:
+    return f"{facts.hosts_total - facts.hosts_manageable} of {facts.hosts_total} hosts cannot be managed"
+
+
+def _hosts(facts: Facts) -> str:
+    return "1 host" if facts.hosts_manageable == 1 else f"{facts.hosts_manageable} hosts"
+
+
+def _after(facts: Facts, lane: Lane, work: tuple[Work, ...]) -> Facts:
+    """The facts once `work` is done; the same object when nothing changes."""
+    for item in work:
+        if item.kind == "kubernetes":
+            situation = replace(
+                facts.situation,
+                running_version=item.to,
+                control_plane_wanted=item.to,
+                kubelet_versions=(item.to,) * len(facts.situation.kubelet_versions),
+            )
+            facts = replace(facts, situation=situation)
+        elif any(_installed(advisory, lane, item) for advisory in facts.advisories):
+            advisories = [replace(a, packages=()) if _installed(a, lane, item) else a for a in facts.advisories]
+            facts = replace(facts, advisories=advisories)
+    return facts
+
+
+def _installed(advisory: Advisory, lane: Lane, item: Work) -> bool:
+    """A routine run installs every update there is, the flagged ones included; a priority run only what it names."""
+    return bool(advisory.packages) and (lane == "routine" or advisory.name in item.advisories)
