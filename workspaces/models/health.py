@@ -18,36 +18,54 @@ WRITTEN = ("conditions", "attention", "attention_tone", "host_count", "hosts_rea
 
 
 def reassess(keys: Collection[UUID], now: datetime) -> int:
-    """Judge these workspaces again from their rows; returns how many rows were written (four queries, any number)."""
+    """Judge these workspaces again from their rows; returns how many rows were written (five queries, any number)."""
     hosts: dict[UUID, list[health.HostSeen]] = defaultdict(list)
     columns = ("workspace_id", "name", "ready", "kubelet_version", "ready_message")
     for key, *fields in Host.objects.filter(workspace__in=keys).order_by("name").values_list(*columns):
         hosts[key].append(health.HostSeen(*fields))
+    accounts = {
+        key: health.Trouble(code, f"{name}: {message}")
+        for key, name, code, message in Host.objects.filter(workspace__in=keys)
+        .exclude(provider_account__error_code="")
+        .exclude(provider_account=None)
+        .values_list(
+            "workspace_id", "provider_account__name", "provider_account__error_code", "provider_account__error_message"
+        )
+        .distinct()
+    }
     last = {
         operation.workspace_id: operation
-        for operation in Operation.objects.filter(workspace__in=keys).order_by("workspace_id", "created_at")
+        for operation in Operation.objects.filter(workspace__in=keys)
+        .order_by("workspace_id", "-created_at")
+        .distinct("workspace_id")
     }
     changed = []
     for workspace in Workspace.objects.filter(pk__in=keys).select_related("management_cluster"):
         before = {field: getattr(workspace, field) for field in WRITTEN}
-        _apply(workspace, hosts[workspace.pk], last.get(workspace.pk), now)
+        seen = _seen(workspace, hosts[workspace.pk], last.get(workspace.pk), accounts.get(workspace.pk))
+        _apply(workspace, seen, now)
         if before != {field: getattr(workspace, field) for field in WRITTEN}:
             changed.append(workspace)
     Workspace.objects.bulk_update(changed, WRITTEN, batch_size=500)
     return len(changed)
 
 
-def _apply(workspace: Workspace, hosts: list[health.HostSeen], last: Operation | None, now: datetime) -> None:
+def _apply(workspace: Workspace, seen: health.Seen, now: datetime) -> None:
     """Set the judged columns on the instance."""
-    verdict = health.judge(_seen(workspace, hosts, last))
+    verdict = health.judge(seen)
     workspace.attention, workspace.attention_tone = verdict.attention[:200], verdict.tone
-    workspace.host_count = len(hosts)
-    workspace.hosts_ready = sum(host.ready is True for host in hosts)
+    workspace.host_count = len(seen.hosts)
+    workspace.hosts_ready = sum(host.ready is True for host in seen.hosts)
     since = {condition["type"]: condition for condition in workspace.conditions}
     workspace.conditions = [_stored(condition, since.get(condition.type), now) for condition in verdict.conditions]
 
 
-def _seen(workspace: Workspace, hosts: list[health.HostSeen], last: Operation | None) -> health.Seen:
+def _seen(
+    workspace: Workspace,
+    hosts: list[health.HostSeen],
+    last: Operation | None,
+    provider_trouble: health.Trouble | None,
+) -> health.Seen:
     cluster = workspace.management_cluster
     return health.Seen(
         type=workspace.type,
@@ -57,17 +75,24 @@ def _seen(workspace: Workspace, hosts: list[health.HostSeen], last: Operation | 
         wanted_version=workspace.control_plane_wanted,
         running_version=workspace.kubernetes_version,
         hosts=hosts,
+        paused=workspace.control_plane_paused,
         management_trouble=health.Trouble(cluster.error_code, f"{cluster.name}: {cluster.error_message}")
         if cluster and cluster.error_code
         else None,
+        provider_trouble=provider_trouble,
         tenant_trouble=health.Trouble(workspace.look_error_code, workspace.look_error)
         if workspace.look_error_code
         else None,
-        failed_operation=f"{last.title} {'failed' if last.state == 'failed' else 'was stopped'}. {last.error_message}".strip()
-        if last and last.state in ("failed", "stopped")
-        else "",
+        failed_operation=_ended_badly(last),
         operation_open=bool(last and last.state in lifecycle.OPEN),
     )
+
+
+def _ended_badly(last: Operation | None) -> str:
+    """The sentence for a latest operation that did not get through; "" for any other."""
+    if last is None or last.state not in ("failed", "stopped"):
+        return ""
+    return f"{last.title} {'failed' if last.state == 'failed' else 'was stopped'}. {last.error_message}".strip()
 
 
 def _stored(condition: health.Condition, before: dict[str, Any] | None, now: datetime) -> dict[str, Any]:

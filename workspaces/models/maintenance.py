@@ -86,7 +86,7 @@ class MaintenancePlan(models.Model):
         *,
         actor: Actor,
         may_disable: bool,
-        semantics: str,
+        semantics: rules.Semantics,
         seen_version: int | None = None,
     ) -> tuple[MaintenancePlan, tuple[rules.Note, ...]]:
         """Merge an already validated `document` into the workspace's plan and store it with an event.
@@ -160,7 +160,7 @@ class Decision(models.Model):
 
 
 class Advisory(models.Model):
-    """Packages or versions an operator flagged: the priority hour applies them; enforced ones whatever the flags say."""
+    """Packages or versions an operator flagged: applied in the priority hour; enforced ones always."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True)

@@ -119,7 +119,7 @@ class Operation(models.Model):
         actor: Actor,
         parameters: dict[str, Any] | None = None,
     ) -> Operation | Refused:
-        """Store an operation with its steps; refused when another one is open on the workspace (the database decides)."""
+        """Store an operation with its steps; the database refuses a second open one on the workspace."""
         try:
             with transaction.atomic():
                 operation = cls.objects.create(

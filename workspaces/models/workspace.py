@@ -65,6 +65,7 @@ class Workspace(models.Model):
     version_key = models.BigIntegerField(default=0, editable=False, help_text="Sorts kubernetes_version.")
     control_plane_status = models.CharField(max_length=40, blank=True)
     control_plane_wanted = models.CharField(max_length=30, blank=True, help_text="spec.kubernetes.version, as seen.")
+    control_plane_paused = models.BooleanField(default=False, help_text="Kamaji is told to leave it alone.")
     control_plane_replicas = models.PositiveSmallIntegerField(default=0)
     endpoint = models.CharField(max_length=255, blank=True)
     host_count = models.PositiveSmallIntegerField(default=0)
@@ -121,7 +122,7 @@ class Workspace(models.Model):
         self.version_key = versions.sort_key(version) if version else 0
 
     def is_stale(self, now: Any) -> bool:
-        """Whether the last look is older than three reconciliation periods, so that nothing here may be called green."""
+        """Whether the last look is older than three reconciliation periods: nothing here may be called green then."""
         limit = timedelta(seconds=3 * settings.LOOPBACK_RECONCILE_SECONDS)
         return self.observed_at is None or now - self.observed_at > limit
 

@@ -1,7 +1,7 @@
 """Handing keys to the queue. The only module that knows RQ.
 
-PostgreSQL decides what is due; the queue only wakes a worker. A key that is lost (Redis emptied, a worker killed between
-taking and starting) is found again by `recovery.wake_due`, so nothing here retries or raises.
+PostgreSQL decides what is due; the queue only wakes a worker. A key that is lost (Redis emptied, a worker killed
+between taking and starting) is found again by `recovery.wake_due`, so nothing here retries or raises.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def run_soon(operation_id: uuid.UUID) -> None:
 
 def wake(operation_id: uuid.UUID) -> bool:
     """Put the operation's key on the queue now; False when the queue cannot be reached."""
-    # A job id of its own for each handing-over: RQ deletes a finished job by its id, and would take a queued twin along.
+    # A job id for each handing-over: RQ deletes a finished job by its id, and would take a queued twin along.
     number = next_dispatch(operation_id, timezone.now())
     try:
         django_rq.get_queue("operations").enqueue(

@@ -87,8 +87,8 @@ def _never_drained(host: Host, leaving: list[Pod], blocked: Blocked | None) -> P
     if blocked:
         return Permanent(
             "conflict",
-            f"{host.name} could not be drained in {minutes:.0f} min: disruption budget {blocked.budget} allows no eviction. "
-            f"Left: {names}. The host takes pods again.",
+            f"{host.name} could not be drained in {minutes:.0f} min: disruption budget {blocked.budget} allows no "
+            f"eviction. Left: {names}. The host takes pods again.",
             who_can_fix=f"The owners of {blocked.budget}: add a replica or allow one disruption, then continue.",
         )
     return Permanent(
@@ -123,7 +123,8 @@ def verify(context: Context, version: str, lease_before: datetime | None) -> Out
     if context.waited > settings.LOOPBACK_NODE_DEADLINE:
         raise Permanent(
             "unreachable",
-            f"{host.name} has not come back in {settings.LOOPBACK_NODE_DEADLINE / 60:.0f} min: {why}. It stays closed to new pods.",
+            f"{host.name} has not come back in {settings.LOOPBACK_NODE_DEADLINE / 60:.0f} min: {why}. "
+            "It stays closed to new pods.",
             who_can_fix=f"Whoever can sign in to {host.name}: the kubelet's log says why. Then continue.",
         )
     return Wait(settings.LOOPBACK_POLL_SECONDS, why)

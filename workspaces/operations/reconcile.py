@@ -29,7 +29,7 @@ LOOKED_AT = ("active", "gated", "error", "deletion_scheduled")
 
 
 def look_at_everything() -> None:
-    """Start one job for each management cluster, provider account and workspace; none while the last round is waiting."""
+    """Start a job for each management cluster, provider account and workspace, unless the last round still waits."""
     if dispatch.backlog("reconcile"):
         logger.warning("The last round of reconciliation is still waiting, this one is left out")
         return
@@ -72,6 +72,7 @@ def _write_control_plane(workspace: Workspace, plane: ControlPlane | None) -> No
         version_key=versions.sort_key(version) if version else 0,
         control_plane_status=plane.status if plane else "Gone",
         control_plane_wanted=plane.wanted_version if plane else "",
+        control_plane_paused=plane.paused if plane else False,
         control_plane_replicas=plane.replicas if plane else 0,
         endpoint=plane.endpoint if plane else "",
     )
@@ -135,7 +136,9 @@ def look_at_provider_account(key: UUID) -> None:
         servers = {server.id: server for server in connections.cloud(account).servers()}
     except ProviderError as error:
         _note_trouble(account, error, now)
+        reassess(_workspaces_on(account), now)
         return
+    troubled = bool(account.error_code)
     _write(account, observed_at=now, error_code="", error_message="", error_since=None)
     for host in account.hosts.exclude(provider_id=None):
         server = servers.get(host.provider_id or 0)
@@ -145,6 +148,12 @@ def look_at_provider_account(key: UUID) -> None:
             profile=server.server_type if server else host.profile,
             location=server.location if server else host.location,
         )
+    if troubled:
+        reassess(_workspaces_on(account), now)
+
+
+def _workspaces_on(account: ProviderAccount) -> list[UUID]:
+    return list(account.hosts.values_list("workspace_id", flat=True).distinct())
 
 
 # --- Writing ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from workspaces.models import Actor, Host, Operation, StepPlan, Workspace, catalogue
 from workspaces.operations import connections, dispatch, nodes
-from workspaces.operations.engine import Context, Done, Outcome, Wait
+from workspaces.operations.engine import Context, Done, Outcome, StepFunction, Wait
 from workspaces.providers.errors import Permanent
 from workspaces.providers.kamaji import ControlPlane
 from workspaces.rules import upgrades
@@ -34,10 +34,10 @@ STAGES = (
 # --- Starting ---------------------------------------------------------------------------------------------------------
 def situation(workspace: Workspace, *, own: Operation | None = None) -> upgrades.Situation:
     """What the rules need to know about the workspace, from rows (two queries)."""
-    kubelets = (
-        workspace.hosts.exclude(node_name="").exclude(kubelet_version="").values_list("kubelet_version", flat=True)
-    )
-    running = Operation.objects.open().filter(workspace=workspace).exclude(pk=own.pk if own else None).first()
+    # A kubelet that was never seen stays in the list as "": the rules count it as too old.
+    kubelets = workspace.hosts.exclude(node_name="").values_list("kubelet_version", flat=True)
+    others = Operation.objects.open().filter(workspace=workspace)
+    running = (others.exclude(pk=own.pk) if own else others).first()
     cluster = workspace.management_cluster
     return upgrades.Situation(
         workspace_type=workspace.type,
@@ -175,9 +175,9 @@ def roll_out(context: Context) -> Outcome:
     if context.waited > settings.LOOPBACK_CONTROL_PLANE_DEADLINE:
         raise Permanent(
             "cloud_api",
-            f"The control plane has not reached {target} in {settings.LOOPBACK_CONTROL_PLANE_DEADLINE / 60:.0f} min: {why}. "
+            f"The control plane has not reached {target} in {context.waited / 60:.0f} min: {why}. "
             "The old version keeps serving.",
-            who_can_fix="The operator of the management cluster: the pods of the control plane and Kamaji's log say why.",
+            who_can_fix="The operator of the management cluster: the control plane's pods and Kamaji's log say why.",
         )
     return Wait(settings.LOOPBACK_POLL_SECONDS, why)
 
@@ -218,21 +218,19 @@ def kubeadm(context: Context) -> Outcome:
 
 def kubelet(context: Context) -> Outcome:
     """Install kubelet and kubectl and restart the kubelet; remember the Lease, so that life can be told from memory."""
-    host = nodes.host_of(context)
-    with connections.tenant(context.workspace) as cluster:
-        node = cluster.node(host.node_name)
-        if "lease_before" not in context.step.memory:
-            before = cluster.lease_renewed_at(host.node_name)
-            context.remember(lease_before=before.isoformat() if before else None)
-    return _playbook(context, "kubelet.yml", restart_kubelet=node.kubelet_version != _target(context))
+    if "lease_before" not in context.step.memory:
+        with connections.tenant(context.workspace) as cluster:
+            before = cluster.lease_renewed_at(nodes.host_of(context).node_name)
+        context.remember(lease_before=before.isoformat() if before else None)
+    return _playbook(context, "kubelet.yml")
 
 
-def _playbook(context: Context, name: str, **variables: object) -> Outcome:
+def _playbook(context: Context, name: str) -> Outcome:
     host = nodes.host_of(context)
     result = connections.run_playbook(
         name,
         host,
-        {"kubernetes_version": _target(context), **variables},
+        {"kubernetes_version": _target(context)},
         on_output=context.say,
         cancelled=context.lease_lost.is_set,
     )
@@ -268,7 +266,7 @@ def finish(context: Context) -> Outcome:
     return Done(f"control plane and {len(seen)} hosts run {target}")
 
 
-STEPS = {
+STEPS: dict[str, StepFunction] = {
     "check": check,
     "set_version": set_version,
     "roll_out": roll_out,

@@ -41,7 +41,9 @@ class Seen:
     wanted_version: str
     running_version: str
     hosts: Sequence[HostSeen]
+    paused: bool = False
     management_trouble: Trouble | None = None
+    provider_trouble: Trouble | None = None
     tenant_trouble: Trouble | None = None
     failed_operation: str = ""
     operation_open: bool = False
@@ -71,6 +73,8 @@ def judge(seen: Seen) -> Verdict:
     conditions = [hosts(seen)]
     if seen.type == "kubernetes":
         conditions.insert(0, control_plane(seen))
+    if seen.provider_trouble:
+        conditions.append(Condition("servers", "unknown", seen.provider_trouble.code, seen.provider_trouble.message))
     attention, tone = _attention(seen, conditions)
     return Verdict(tuple(conditions), attention, tone)
 
@@ -79,13 +83,16 @@ def control_plane(seen: Seen) -> Condition:
     """Whether Kamaji serves the version that is wanted."""
     if seen.management_trouble:
         return Condition("control_plane", "unknown", seen.management_trouble.code, seen.management_trouble.message)
+    if seen.paused:
+        text = "The annotation kamaji.clastix.io/paused keeps Kamaji from working on it."
+        return Condition("control_plane", "false", "paused", text)
     if not seen.control_plane_status:
         return Condition("control_plane", "unknown", "not_seen", "Kamaji has not been asked about it yet.")
     if seen.control_plane_status == "Ready" and seen.wanted_version == seen.running_version:
         return Condition("control_plane", "true", "ready", f"Kamaji serves {seen.running_version}.")
     if seen.control_plane_status in ("Upgrading", "Provisioning") or seen.wanted_version != seen.running_version:
-        moving = f"Kamaji says {seen.control_plane_status}: {seen.running_version or 'nothing'} runs, {seen.wanted_version} is wanted."
-        return Condition("control_plane", "false", "moving", moving)
+        runs = f"{seen.running_version or 'nothing'} runs, {seen.wanted_version} is wanted."
+        return Condition("control_plane", "false", "moving", f"Kamaji says {seen.control_plane_status}: {runs}")
     return Condition(
         "control_plane", "false", seen.control_plane_status.lower(), f"Kamaji says {seen.control_plane_status}."
     )
@@ -122,7 +129,10 @@ def _attention(seen: Seen, conditions: list[Condition]) -> tuple[str, str]:
         explained = seen.operation_open and condition.value == "false"
         if condition.value == "true" or explained or condition.reason == "not_seen":
             continue
-        return condition.message, "bad" if condition.value == "false" and condition.reason != "moving" else "warn"
+        return condition.message, "bad" if condition.value == "false" and condition.reason not in (
+            "moving",
+            "paused",
+        ) else "warn"
     behind = _behind(seen)
     if behind and not seen.operation_open:
         return behind, "warn"
@@ -136,4 +146,5 @@ def _behind(seen: Seen) -> str:
     old = [host for host in seen.hosts if host.kubelet_version and host.kubelet_version != seen.running_version]
     if not old:
         return ""
-    return f"{len(old)} of {len(seen.hosts)} hosts still run {old[0].kubelet_version}, the control plane {seen.running_version}."
+    hosts_behind = f"{len(old)} of {len(seen.hosts)} hosts still run {old[0].kubelet_version}"
+    return f"{hosts_behind}, the control plane {seen.running_version}."

@@ -208,7 +208,7 @@ def _priority(plan: Plan, facts: Facts) -> tuple[tuple[Work, ...], tuple[Reason,
 
 def _flagged_packages(plan: Plan, facts: Facts, reasons: list[Reason]) -> Iterator[Work]:
     flagged = [advisory for advisory in facts.advisories if advisory.packages]
-    applied = _applied(flagged, plan.compute_auto_update, "Operating system updates are off", reasons)
+    applied = _applied(flagged, plan.compute_auto_update, "operating system updates", reasons)
     if applied and _manageable(facts, reasons):
         names = tuple(advisory.name for advisory in applied)
         yield Work("os", f"Security updates {', '.join(names)} on {_hosts(facts)}", names)
@@ -223,7 +223,7 @@ def _flagged_versions(plan: Plan, facts: Facts, reasons: list[Reason]) -> Iterat
         for advisory in facts.advisories
         if advisory.versions and patch_target(facts.situation, _named(facts, (advisory,)))
     ]
-    applied = _applied(flagged, plan.kubernetes_auto_upgrade, "Kubernetes patch releases are off", reasons)
+    applied = _applied(flagged, plan.kubernetes_auto_upgrade, "Kubernetes patch releases", reasons)
     versions = _named(facts, applied)
     if plan.kubernetes_auto_upgrade:
         versions += [row for row in facts.catalogue if row.security]
@@ -238,15 +238,16 @@ def _named(facts: Facts, advisories: Sequence[Advisory]) -> list[CatalogueVersio
     return [row for row in facts.catalogue if row.version in names]
 
 
-def _applied(flagged: Sequence[Advisory], flag: bool, off: str, reasons: list[Reason]) -> list[Advisory]:
+def _applied(flagged: Sequence[Advisory], flag: bool, what: str, reasons: list[Reason]) -> list[Advisory]:
     """The advisories that apply, with the reason for each: all of them, or with the flag off the enforced ones."""
     for advisory in flagged:
         if flag:
             reasons.append(Reason("flagged", f"{advisory.name} is flagged by the operator."))
         elif advisory.enforced:
-            reasons.append(Reason("enforced", f"{off}, but {advisory.name} is enforced by the operator."))
+            enforced = f"{advisory.name} is enforced by the operator, although {what} are off."
+            reasons.append(Reason("enforced", enforced))
         else:
-            reasons.append(Reason("flagged_but_off", f"{advisory.name} is flagged, but {off[0].lower()}{off[1:]}."))
+            reasons.append(Reason("flagged_but_off", f"{advisory.name} is flagged, but {what} are off."))
     return [advisory for advisory in flagged if flag or advisory.enforced]
 
 

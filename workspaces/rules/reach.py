@@ -85,7 +85,7 @@ def refuse_newer_workers(running: str, target: str, kubelets: Sequence[str]) -> 
     newer = [kubelet for kubelet in kubelets if is_version(kubelet) and precedence(kubelet) > precedence(target)]
     if not newer:
         return None
-    newest = max(newer, key=precedence)
+    newest = max(newer, key=precedence).removeprefix("v")
     message = f"A host runs kubelet {newest}. A kubelet must not be newer than its control plane."
     return unreachable(message, running, target)
 
@@ -103,10 +103,11 @@ def refuse_old_workers(running: str, target: str, kubelets: Sequence[str]) -> Re
     if not old:
         return None
     major, minor = minor_of(target)
+    oldest = min(old, key=precedence).removeprefix("v")
     return Refused(
         "workers_too_old",
         f"{target} needs kubelet {major}.{minor - MAX_SKEW} or later. The kubelet of {_hosts(len(old))} is older "
-        f"(oldest: {min(old, key=precedence)}). Bring the workers up to {running} first.",
+        f"(oldest: {oldest}). Bring the workers up to {running} first.",
         {"target": target, "kubelets": sorted(set(old), key=precedence)},
     )
 

@@ -199,7 +199,7 @@ def _no_route(running: str, to: CatalogueVersion, catalogue: Iterable[CatalogueV
 def _hops(situation: Situation, route: list[str]) -> list[Hop]:
     hops: list[Hop] = []
     current = str(situation.running_version)
-    oldest = min(situation.kubelet_versions, key=precedence, default=None)
+    oldest = min((kubelet.removeprefix("v") for kubelet in situation.kubelet_versions), key=precedence, default=None)
     for to, following in zip(route, [*route[1:], None], strict=True):
         if oldest is None:
             move, reason = False, "There are no hosts to move."
@@ -302,12 +302,11 @@ def _workers_lag(situation: Situation) -> bool:
 
 def _refuse_after_wanted(situation: Situation, target: str) -> Refused | None:
     """Kamaji compares with the version last asked for, also when that one never came up."""
-    wanted, running = situation.control_plane_wanted, str(situation.running_version)
-    if not wanted or not is_version(wanted) or as_kamaji_compares(target) >= as_kamaji_compares(wanted):
+    wanted, running = (situation.control_plane_wanted or "").removeprefix("v"), str(situation.running_version)
+    if not is_version(wanted) or as_kamaji_compares(target) >= as_kamaji_compares(wanted):
         return None
-    return unreachable(
-        f"The control plane has been asked for {wanted} already. Kamaji does not go back to {target}.", running, target
-    )
+    message = f"The control plane has been asked for {wanted} already. Kamaji does not go back to {target}."
+    return unreachable(message, running, target)
 
 
 def _refuse_old_workers(situation: Situation, target: str) -> Refused | None:

@@ -1,0 +1,265 @@
+"""The rows of the sample fleet: made once, and linked to the simulated world's addresses on every start."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from workspaces.management.fleet import world
+from workspaces.management.fleet.sample import CATALOGUE, COST_CENTERS, FLEET, LOCATIONS, PEOPLE, SampleWorkspace
+from workspaces.models import (
+    PLATFORM,
+    Account,
+    Actor,
+    ApiKey,
+    BillingAgreement,
+    Event,
+    Host,
+    KubernetesVersion,
+    MaintenancePlan,
+    ManagementCluster,
+    Membership,
+    Operation,
+    Organization,
+    PriceOverride,
+    Project,
+    ProviderAccount,
+    SshKey,
+    Workspace,
+)
+from workspaces.models.health import reassess
+from workspaces.operations import upgrade
+from workspaces.providers.hetzner import HetznerCloud
+
+
+def exist() -> bool:
+    """Whether the fleet has been made before."""
+    return Organization.objects.filter(name__in=FLEET).exists()
+
+
+@transaction.atomic
+def create(workspaces: Sequence[SampleWorkspace], password: str) -> dict[str, str]:
+    """Make all rows; returns the API keys by role, which cannot be read again."""
+    for version, active, upgrade_from, security, released, end, withdrawn in CATALOGUE:
+        KubernetesVersion.objects.create(
+            version=version,
+            active=active,
+            upgrade_from=upgrade_from,
+            security=security,
+            released_on=released,
+            end_of_life_on=end,
+            withdrawn_reason=withdrawn,
+        )
+    projects = _tenancy(password)
+    clusters = {
+        name: ManagementCluster.objects.create(name=name, location=name[-4:], max_version="1.36", kubeconfig="")
+        for name in sorted({one.management_cluster for one in workspaces if one.management_cluster})
+    }
+    for one in workspaces:
+        _workspace(one, projects[one.organization, one.project], clusters.get(one.management_cluster))
+    _agreements()
+    for one in workspaces:
+        if one.trouble == "failed_drain":
+            _failed_upgrade(Workspace.objects.get(name=one.name))
+    return _api_keys()
+
+
+def _tenancy(password: str) -> dict[tuple[str, str], Project]:
+    """Organizations, projects, provider accounts, people."""
+    projects = {}
+    for name, names in FLEET.items():
+        organization = Organization.objects.create(name=name)
+        ProviderAccount.objects.create(
+            organization=organization, name=world.cloud_project(name), token=world.token(name)
+        )
+        for project in names:
+            projects[name, project] = Project.objects.create(
+                organization=organization, name=project, cost_center=f"CC-{COST_CENTERS[project]}"
+            )
+    for email, full_name, role, organization_name, project_name in PEOPLE:
+        first, last = full_name.split(maxsplit=1)
+        if not organization_name:
+            Account.objects.create_superuser(email, password, first_name=first, last_name=last)
+            continue
+        account = Account.objects.create_user(email, password, first_name=first, last_name=last)
+        Membership.objects.create(
+            account=account,
+            organization=Organization.objects.get(name=organization_name),
+            project=projects.get((organization_name, project_name)),
+            role=role,
+        )
+    return projects
+
+
+STATES = {
+    "gated": ("gated", "Seeding has not converged: the ingress controller waits for its load balancer."),
+    "leaving": ("deletion_scheduled", "Ends on 27 November, asked for by Sigrid Dahl."),
+    "starting": ("provisioning", ""),
+}
+
+
+def _workspace(one: SampleWorkspace, project: Project, cluster: ManagementCluster | None) -> None:
+    state, reason = STATES.get(one.trouble, ("active", ""))
+    row = Workspace.objects.create(
+        project=project,
+        name=one.name,
+        type=one.type,
+        state=state,
+        state_reason=reason,
+        state_since=timezone.now() - timedelta(hours=3),
+        protected=one.name.endswith("-prod"),
+        location=one.location,
+        management_cluster=cluster,
+        namespace=one.namespace if cluster else "",
+        control_plane=one.name if cluster else "",
+    )
+    off = one.trouble == "off"
+    hours: dict[str, Any] = dict(zip(MaintenancePlan.HOURS, one.hours, strict=True))
+    MaintenancePlan.objects.create(
+        workspace=row,
+        enabled=not off,
+        disabled_at=datetime(2026, 11, 12, 9, 20, tzinfo=UTC) if off else None,
+        disabled_by="Sigrid Dahl" if off else "",
+        priority_hour=one.priority_hour,
+        compute_auto_update=True,
+        kubernetes_auto_upgrade=None if one.type == "baremetal" else len(one.name) % 3 != 0,
+        **hours,
+    )
+    Host.objects.bulk_create(
+        Host(
+            workspace=row,
+            name=name,
+            node_name=name if cluster else "",
+            profile=world.profile(one, number) if cluster else "ax42",
+            location=one.location,
+            kubelet_version=one.kubelet_version(number),
+        )
+        for number, name in enumerate(one.host_names)
+    )
+    Event.record(PLATFORM, "workspace.created", workspace=row, summary=f"{one.name} was set up")
+
+
+def _agreements() -> None:
+    """A contract for each organization; the one of Kestrel follows an older one without a gap."""
+    overrides = (
+        ("4.1", "hourly", "ccx*", "percent", "88"),
+        ("4.2", "setup", "", "fixed", "9.90"),
+        ("4.3", "traffic", "", "fixed", "0.80"),
+    )
+    for number, name, start, end in (
+        ("KF-2025-01", "Kestrel Freight", date(2025, 3, 1), date(2026, 3, 1)),
+        ("KF-2026-03", "Kestrel Freight", date(2026, 3, 1), None),
+        ("FE-2026-01", "Fjordline Energy", date(2026, 1, 1), date(2027, 1, 1)),
+        ("MH-2025-07", "Meridian Health", date(2025, 7, 1), None),
+    ):
+        agreement = BillingAgreement.objects.create(
+            organization=Organization.objects.get(name=name), number=number, valid_from=start, valid_until=end
+        )
+        for clause, component, family, kind, amount in overrides:
+            PriceOverride.objects.create(
+                agreement=agreement, clause=clause, component=component, family=family, kind=kind, amount=amount
+            )
+
+
+def _failed_upgrade(workspace: Workspace) -> None:
+    """The upgrade that stopped last night at a budget that allows no eviction; its world is left as it was."""
+    began = timezone.now().replace(minute=10, second=0, microsecond=0) - timedelta(hours=12)
+    actor = Actor("account", "Ines Albrecht")
+    # The hosts' rows say where the upgrade got to; the plan is made for all of them, as it was then.
+    Host.objects.filter(workspace=workspace).update(kubelet_version="1.34.8")
+    plan = list(upgrade.plan(workspace, "1.34.11"))
+    operation = Operation.start(
+        workspace,
+        upgrade.KIND,
+        f"Upgrade {workspace.name} from 1.34.8 to 1.34.11",
+        plan,
+        actor=actor,
+        parameters={"from": "1.34.8", "to": "1.34.11"},
+    )
+    assert isinstance(operation, Operation)
+    first, second = (host.name for host in workspace.hosts.order_by("name")[:2])
+    Host.objects.filter(workspace=workspace, name=first).update(kubelet_version="1.34.11")
+    minute = 0
+    for step in operation.steps.order_by("position"):
+        step.state, step.attempts = "done", 1
+        step.started_at = began + timedelta(minutes=minute)
+        minute += 2
+        step.finished_at = began + timedelta(minutes=minute)
+        if step.host == second and step.key == "drain":
+            step.state = "failed"
+            step.message = (
+                f"{second} could not be drained in 20 min: disruption budget routing/planner allows no eviction. "
+                "Left: routing/planner-1. The host takes pods again."
+            )
+            step.save()
+            break
+        step.save()
+    Operation.objects.filter(pk=operation.pk).update(
+        state="failed",
+        created_at=began,
+        started_at=began,
+        finished_at=began + timedelta(minutes=minute),
+        irreversible_since=began + timedelta(minutes=4),
+        error_code="conflict",
+        error_message=step.message,
+        error_who_can_fix="The owners of routing/planner: add a replica or allow one disruption, then continue.",
+    )
+
+
+def _api_keys() -> dict[str, str]:
+    """One key for each role on Kestrel Freight, and one of a stranger."""
+    platform = Account.objects.get(email=PEOPLE[0][0])
+    kestrel, fjordline = (Organization.objects.get(name=name) for name in ("Kestrel Freight", "Fjordline Energy"))
+    keys = {
+        role: ApiKey.issue(name=f"demo {role}", organization=kestrel, role=role, created_by=platform)[1]
+        for role in ("administrator", "operator", "viewer")
+    }
+    stranger = ApiKey.issue(name="demo stranger", organization=fjordline, role="administrator", created_by=platform)
+    return keys | {"stranger": stranger[1]}
+
+
+@transaction.atomic
+def connect(ready: dict[str, Any]) -> None:
+    """Store the world's addresses and credentials; they may differ from the last start."""
+    for cluster in ready["management_clusters"]:
+        ManagementCluster.objects.filter(name=cluster["name"]).update(kubeconfig=cluster["kubeconfig"])
+    ProviderAccount.objects.update(endpoint=ready["hetzner_url"])
+    key, _ = SshKey.objects.update_or_create(name="fleet", defaults={"private_key": ready["ssh_private_key"]})
+    reachable = {host["name"]: host for host in ready["hosts"]}
+    servers = {name: _servers(name, ready["hetzner_url"]) for name in LOCATIONS}
+    changed = []
+    for host in Host.objects.select_related("workspace__project__organization"):
+        organization = host.workspace.project.organization
+        host.ssh_key = key
+        host.ansible, host.known_hosts = _ssh(reachable.get(host.name))
+        host.provider_id = servers.get(organization.name, {}).get(host.name)
+        if host.provider_id:
+            host.provider_account = organization.provider_accounts.get()
+        changed.append(host)
+    fields = ["ssh_key", "ansible", "known_hosts", "provider_id", "provider_account"]
+    Host.objects.bulk_update(changed, fields, batch_size=500)
+    reassess(list(Workspace.objects.values_list("pk", flat=True)), timezone.now())
+
+
+def _servers(organization: str, endpoint: str) -> dict[str, int]:
+    """The cloud's ids of the organization's servers, by name."""
+    return {server.name: server.id for server in HetznerCloud(world.token(organization), endpoint).servers()}
+
+
+def _ssh(host: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
+    """Ansible's connection variables and the pinned host key; a host nobody listens for keeps a dead address."""
+    if host is None:
+        return {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_user": "root"}, ""
+    variables = {
+        "ansible_host": host["address"],
+        "ansible_port": host["port"],
+        "ansible_user": host["user"],
+        "ansible_python_interpreter": sys.executable,
+        "host_root": host["root"],
+    }
+    return variables, f"[{host['address']}]:{host['port']} {host['host_key']}\n"
