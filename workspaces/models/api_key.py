@@ -10,7 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from workspaces.models.tenancy import ROLES, Account, Organization, Project
+from workspaces.models.tenancy import ROLES, Account, Organization, Project, ProjectQuerySet
+from workspaces.rules import permissions
 
 
 class ApiKey(models.Model):
@@ -38,6 +39,21 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"
+
+    # Never more than its organization or project.
+    is_superuser = False
+
+    def permitted(self, projects: ProjectQuerySet, key: str) -> ProjectQuerySet:
+        """Those of `projects` on which this key holds the permission `key`."""
+        if not permissions.allows(self.role, key):
+            return projects.none()
+        mine = projects.filter(organization=self.organization_id)
+        return mine.filter(pk=self.project_id) if self.project_id else mine
+
+    def allows(self, key: str, project: Project) -> bool:
+        """Whether this key holds the permission `key` on `project` (no query)."""
+        covered = project.pk == self.project_id if self.project_id else project.organization_id == self.organization_id
+        return covered and permissions.allows(self.role, key)
 
     @classmethod
     def issue(

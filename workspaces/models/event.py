@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 if TYPE_CHECKING:
+    from workspaces.models.api_key import ApiKey
     from workspaces.models.operation import Operation
     from workspaces.models.tenancy import Account
     from workspaces.models.workspace import Workspace
@@ -27,6 +28,11 @@ class Actor:
     def of(cls, account: Account) -> Actor:
         """A signed-in person."""
         return cls("account", str(account), account.pk)
+
+    @classmethod
+    def of_key(cls, key: ApiKey) -> Actor:
+        """A script with an API key."""
+        return cls("api_key", f"API key {key.name}", key.pk)
 
 
 PLATFORM = Actor("platform", "Loopback")

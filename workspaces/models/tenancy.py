@@ -6,7 +6,7 @@ What a role allows is in `rules/permissions.py`; this module only turns it into 
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
@@ -15,6 +15,18 @@ from django.db.models import Q
 from workspaces.rules import permissions
 
 ROLES = [("administrator", "Administrator"), ("operator", "Operator"), ("viewer", "Viewer")]
+
+
+class Caller(Protocol):
+    """Whoever asks: an account or an API key."""
+
+    is_superuser: bool
+
+    def permitted(self, projects: ProjectQuerySet, key: str) -> ProjectQuerySet:
+        """Those of `projects` on which the caller holds `key`."""
+
+    def allows(self, key: str, project: Project) -> bool:
+        """Whether the caller holds `key` on `project`."""
 
 
 class AccountManager(BaseUserManager["Account"]):
@@ -53,6 +65,16 @@ class Account(AbstractUser):
         words = str(self).replace("@", " ").split()
         return "".join(word[0] for word in words[:2]).upper()
 
+    def permitted(self, projects: ProjectQuerySet, key: str) -> ProjectQuerySet:
+        """Those of `projects` on which this account holds `key`: through the organization or the project itself."""
+        if self.is_superuser:
+            return projects
+        granted = Membership.objects.filter(account=self, role__in=permissions.roles_with(key))
+        return projects.filter(
+            Q(organization__in=granted.filter(project=None).values("organization"))
+            | Q(pk__in=granted.exclude(project=None).values("project"))
+        )
+
     def allows(self, key: str, project: Project) -> bool:
         """Whether this account holds the permission `key` on `project` (one query)."""
         if self.is_superuser:
@@ -78,15 +100,9 @@ class Organization(models.Model):
 class ProjectQuerySet(models.QuerySet["Project"]):
     """Projects by who may do what in them."""
 
-    def allowing(self, account: Account, key: str = "workspace.view") -> ProjectQuerySet:
-        """Those on which `account` holds `key`: through the organization or through the project itself."""
-        if account.is_superuser:
-            return self
-        granted = Membership.objects.filter(account=account, role__in=permissions.roles_with(key))
-        return self.filter(
-            Q(organization__in=granted.filter(project=None).values("organization"))
-            | Q(pk__in=granted.exclude(project=None).values("project"))
-        )
+    def allowing(self, caller: Caller, key: str = "workspace.view") -> ProjectQuerySet:
+        """Those on which the account or API key holds the permission `key`."""
+        return caller.permitted(self, key)
 
 
 class Project(models.Model):

@@ -16,18 +16,18 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from workspaces.models.infrastructure import ManagementCluster
-from workspaces.models.tenancy import Account, Project
+from workspaces.models.tenancy import Account, Caller, Project
 from workspaces.rules import lifecycle, permissions, versions
 
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     """Workspaces by who may do what with them and by what they need."""
 
-    def allowing(self, account: Account, key: str = "workspace.view") -> WorkspaceQuerySet:
-        """Those on whose project `account` holds the permission `key`."""
-        if account.is_superuser:
+    def allowing(self, caller: Caller, key: str = "workspace.view") -> WorkspaceQuerySet:
+        """Those on whose project the account or API key holds the permission `key`."""
+        if caller.is_superuser:
             return self
-        return self.filter(project__in=Project.objects.allowing(account, key))
+        return self.filter(project__in=Project.objects.allowing(caller, key))
 
     def needing_attention(self) -> WorkspaceQuerySet:
         """Those at which a person should look; why stands in `attention`."""

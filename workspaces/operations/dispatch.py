@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from workspaces.models import Workspace
 from workspaces.models.operation import next_dispatch
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,13 @@ def wake(operation_id: uuid.UUID) -> bool:
 def queued() -> set[uuid.UUID]:
     """Keys of the operations that wait on the queue. Raises RedisError when the queue cannot be reached."""
     return {uuid.UUID(job_id.partition("-")[0]) for job_id in django_rq.get_queue("operations").get_job_ids()}
+
+
+def look_soon(workspace: Workspace) -> None:
+    """Look at one workspace now: its management cluster's listing, then the workspace itself."""
+    if workspace.management_cluster_id:
+        fan_out("workspaces.jobs.reconcile_management_cluster", [str(workspace.management_cluster_id)])
+    fan_out("workspaces.jobs.reconcile_tenant", [str(workspace.pk)])
 
 
 def backlog(queue: str) -> int:

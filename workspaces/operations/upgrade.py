@@ -213,7 +213,7 @@ def _wait_for(context: Context, why: str) -> Wait:
 # --- Hosts ------------------------------------------------------------------------------------------------------------
 def kubeadm(context: Context) -> Outcome:
     """Bring kubeadm to the version and let it rewrite the node's configuration; the kubelet is not touched."""
-    return _playbook(context, "kubeadm.yml")
+    return _playbook(context, "kubeadm")
 
 
 def kubelet(context: Context) -> Outcome:
@@ -222,7 +222,7 @@ def kubelet(context: Context) -> Outcome:
         with connections.tenant(context.workspace) as cluster:
             before = cluster.lease_renewed_at(nodes.host_of(context).node_name)
         context.remember(lease_before=before.isoformat() if before else None)
-    return _playbook(context, "kubelet.yml")
+    return _playbook(context, "kubelet")
 
 
 def _playbook(context: Context, name: str) -> Outcome:

@@ -1,0 +1,71 @@
+"""Who calls: an API key in the Authorization header, or the console's session; and what they may fetch."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import Http404, HttpRequest
+from django.utils import timezone
+from ninja.security import HttpBearer, SessionAuth
+
+from workspaces.models import Account, Actor, ApiKey, Operation, Workspace
+from workspaces.rules import permissions
+
+
+class KeyAuth(HttpBearer):
+    """`Authorization: Bearer lb_…`. The last use is written at most once a minute."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:  # noqa: ARG002
+        """The key, if it is valid."""
+        key = ApiKey.holding(token)
+        if key is not None:
+            now = timezone.now()
+            stale = Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1))
+            ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+        return key
+
+
+AUTHENTICATION = [KeyAuth(), SessionAuth()]
+
+
+def caller(request: HttpRequest) -> Account | ApiKey:
+    """Whoever passed the authentication."""
+    who = request.auth  # type: ignore[attr-defined]
+    assert isinstance(who, Account | ApiKey)
+    return who
+
+
+def actor(request: HttpRequest) -> Actor:
+    """The same, as it is written into events."""
+    who = caller(request)
+    return Actor.of(who) if isinstance(who, Account) else Actor.of_key(who)
+
+
+def get_workspace(request: HttpRequest, pk: UUID, *, need: str = "workspace.view") -> Workspace:
+    """The workspace, if the caller may see it (else 404) and holds `need` on it (else 403)."""
+    visible = Workspace.objects.allowing(caller(request))
+    related = visible.select_related("project__organization", "management_cluster", "maintenance_plan")
+    workspace = related.filter(pk=pk).first()
+    if workspace is None:
+        raise Http404
+    require(request, workspace, need)
+    return workspace
+
+
+def get_operation(request: HttpRequest, pk: UUID, *, need: str = "workspace.view") -> Operation:
+    """The operation, by the same rules as its workspace."""
+    visible = Operation.objects.filter(workspace__in=Workspace.objects.allowing(caller(request)))
+    operation = visible.select_related("workspace__project__organization").filter(pk=pk).first()
+    if operation is None:
+        raise Http404
+    require(request, operation.workspace, need)
+    return operation
+
+
+def require(request: HttpRequest, workspace: Workspace, need: str) -> None:
+    """Refuse a caller who may see the workspace but lacks `need`."""
+    if need != "workspace.view" and not caller(request).allows(need, workspace.project):
+        raise PermissionDenied(f"This needs the right: {permissions.PERMISSIONS[need].sentence.lower()}.")

@@ -1,0 +1,138 @@
+"""The maintenance plan: read, patched in two content types, forecast, and what was decided."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from ninja import Query, Router
+
+from workspaces.api.callers import actor, caller, get_workspace
+from workspaces.api.paging import page
+from workspaces.api.problems import Problem
+from workspaces.api.schemas import DecisionShape, ForecastShape, Page, ProblemDocument
+from workspaces.api.tenancy import Limit
+from workspaces.models import Decision, MaintenancePlan
+from workspaces.models.maintenance import StaleVersion
+from workspaces.operations import maintenance
+from workspaces.rules import maintenance as rules
+from workspaces.rules import planner
+
+router = Router(tags=["Maintenance"])
+SEMANTICS: dict[str, rules.Semantics] = {"application/json": "json", "application/merge-patch+json": "merge-patch"}
+
+
+@router.get("/workspaces/{uuid:pk}/maintenance", response={200: dict[str, Any], 404: ProblemDocument})
+def get(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The whole plan; the ETag names its version for If-Match."""
+    return _answer(get_workspace(request, pk).maintenance_plan)
+
+
+@router.patch(
+    "/workspaces/{uuid:pk}/maintenance",
+    response={200: dict[str, Any], **dict.fromkeys((400, 403, 404, 412, 415, 422), ProblemDocument)},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {kind: {"schema": {"type": "object"}} for kind in SEMANTICS}}
+    },
+)
+def patch(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Change it. With `application/json` an omitted `compute` or `kubernetes` block turns that flag off, and a note
+    says so; `application/merge-patch+json` leaves omitted parts alone.
+    """
+    workspace = get_workspace(request, pk, need="maintenance.edit")
+    semantics = SEMANTICS.get(request.content_type or "")
+    if semantics is None:
+        raise Problem(415, "unsupported_media_type", f"Send one of {', '.join(SEMANTICS)}.")
+    document = _document(request)
+    problems = rules.validate(document, workspace.type)
+    if problems:
+        errors = [{"loc": ["body", *one.loc], "msg": one.msg, "code": one.code} for one in problems]
+        raise Problem(422, "invalid", "; ".join(one.msg for one in problems), errors=errors)
+    try:
+        plan, notes = MaintenancePlan.apply(
+            workspace,
+            document,
+            actor=actor(request),
+            may_disable=caller(request).allows("maintenance.disable", workspace.project),
+            semantics=semantics,
+            seen_version=_if_match(request),
+        )
+    except StaleVersion as stale:
+        raise Problem(
+            412, "changed_meanwhile", "Somebody else has saved this plan since it was read.", current=_shown(stale.plan)
+        ) from stale
+    return _answer(plan, notes=[{"code": note.code, "message": note.message} for note in notes])
+
+
+def _document(request: HttpRequest) -> Any:
+    try:
+        return json.loads(request.body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "invalid_json", "The body is not JSON.") from error
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _if_match(request: HttpRequest) -> int | None:
+    """The version named by If-Match; one that cannot be ours matches nothing."""
+    header = request.headers.get("If-Match", "*").strip()
+    if header == "*":
+        return None
+    text = header.strip('"')
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _shown(plan: MaintenancePlan) -> dict[str, Any]:
+    updated = plan.updated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rules.document(plan.as_rule()) | {"updated_at": updated}
+
+
+def _answer(plan: MaintenancePlan, **more: Any) -> HttpResponse:
+    return JsonResponse(_shown(plan) | more, headers={"ETag": f'"{plan.version}"'})
+
+
+@router.get(
+    "/workspaces/{uuid:pk}/maintenance/forecast",
+    response={200: list[ForecastShape], 404: ProblemDocument, 422: ProblemDocument},
+)
+def forecast(request: HttpRequest, pk: UUID, days: Annotated[int, Query(ge=1, le=31)] = 7) -> list[dict[str, Any]]:
+    """What each coming window would do, why, and what would stop it: the scheduler's own planner."""
+    workspace = get_workspace(request, pk)
+    plan = workspace.maintenance_plan.as_rule()
+    return [
+        {
+            "lane": one.window.lane,
+            "opens_at": one.window.opens_at,
+            "would": [work.sentence for work in one.work],
+            "reasons": [{"code": reason.code, "message": reason.message} for reason in one.reasons],
+            "blocked_by": [{"code": reason.code, "message": reason.message} for reason in one.blocked_by],
+        }
+        for one in planner.forecast(plan, maintenance.facts(workspace), timezone.now(), days)
+    ]
+
+
+@router.get(
+    "/workspaces/{uuid:pk}/maintenance/decisions",
+    response={200: Page[DecisionShape], 404: ProblemDocument, 422: ProblemDocument},
+)
+def decisions(request: HttpRequest, pk: UUID, limit: Limit = 50, cursor: str | None = None) -> dict[str, Any]:
+    """What past windows did, newest first."""
+    rows = Decision.objects.filter(workspace=get_workspace(request, pk))
+    return page(rows, "-opens_at", limit, cursor, _decision)
+
+
+def _decision(row: Decision) -> dict[str, Any]:
+    return {
+        "lane": row.lane,
+        "opens_at": row.opens_at,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "message": row.message,
+        "operation": row.operation_id,
+        "decided_at": row.decided_at,
+    }

@@ -1,0 +1,105 @@
+"""Operations: what is being done, what was done, stopping and continuing."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import Router
+
+from workspaces.api.callers import actor, caller, get_operation
+from workspaces.api.paging import page
+from workspaces.api.problems import refused
+from workspaces.api.schemas import OperationShape, OperationSummary, Page, ProblemDocument
+from workspaces.api.tenancy import Limit
+from workspaces.models import Operation, Workspace
+from workspaces.operations import dispatch
+
+router = Router(tags=["Operations"])
+
+
+@router.get("/operations", response={200: Page[OperationSummary], 404: ProblemDocument, 422: ProblemDocument})
+def operations(
+    request: HttpRequest,
+    workspace: UUID | None = None,
+    kind: str | None = None,
+    state: str | None = None,
+    limit: Limit = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Newest first."""
+    visible = Workspace.objects.allowing(caller(request))
+    if workspace is not None and not visible.filter(pk=workspace).exists():
+        raise Http404
+    wanted = {"workspace": workspace, "kind": kind, "state": state}
+    rows = Operation.objects.filter(
+        workspace__in=visible, **{field: value for field, value in wanted.items() if value is not None}
+    )
+    return page(rows.select_related("workspace"), "-created_at", limit, cursor, summary)
+
+
+@router.get("/operations/{uuid:pk}", response={200: OperationShape, 404: ProblemDocument})
+def operation(request: HttpRequest, pk: UUID) -> dict[str, Any]:
+    """One operation with its steps."""
+    return whole(get_operation(request, pk))
+
+
+@router.post(
+    "/operations/{uuid:pk}/stop", response={202: OperationShape, **dict.fromkeys((403, 404, 409), ProblemDocument)}
+)
+def stop(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Stop at the next safe point: never within a host."""
+    row = get_operation(request, pk, need="operation.stop")
+    if refusal := row.request_stop(actor(request)):
+        raise refused(refusal)
+    dispatch.run_soon(row.pk)
+    return accepted(row)
+
+
+@router.post(
+    "/operations/{uuid:pk}/retry", response={202: OperationShape, **dict.fromkeys((403, 404, 409), ProblemDocument)}
+)
+def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Continue from the step at which it failed or was stopped."""
+    row = get_operation(request, pk, need="operation.retry")
+    if refusal := row.retry(actor(request)):
+        raise refused(refusal)
+    dispatch.run_soon(row.pk)
+    return accepted(row)
+
+
+def accepted(row: Operation) -> HttpResponse:
+    """202 with the operation's address and the operation as body."""
+    body = OperationShape.model_validate(whole(row)).model_dump_json()
+    return HttpResponse(
+        body, status=202, content_type="application/json", headers={"Location": f"/api/v1/operations/{row.pk}"}
+    )
+
+
+def summary(row: Operation) -> dict[str, Any]:
+    """A row of the list."""
+    error = {"code": row.error_code, "message": row.error_message, "who_can_fix": row.error_who_can_fix}
+    return {
+        "id": row.pk,
+        "kind": row.kind,
+        "state": row.state,
+        "title": row.title,
+        "workspace": {"id": row.workspace_id, "name": row.workspace.name},
+        "requested_by": row.requested_by,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+        "irreversible_since": row.irreversible_since,
+        "stop_requested_at": row.stop_requested_at,
+        "error": error if row.error_code else None,
+    }
+
+
+def whole(row: Operation) -> dict[str, Any]:
+    """The operation with its steps in order."""
+    steps = row.steps.order_by("position")
+    shown = ("title", "state", "attempts", "started_at", "finished_at", "message")
+    return summary(row) | {
+        "steps": [{field: getattr(step, field) for field in shown} | {"host": step.host or None} for step in steps]
+    }

@@ -1,0 +1,261 @@
+"""The shapes of answers and bodies. Times are RFC 3339 in UTC with Z, ids are UUID strings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from ninja import Field, Schema
+from pydantic import ConfigDict, PlainSerializer, StrictStr
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, PlainSerializer(_utc, return_type=str)]
+
+
+class Fault(Schema):
+    """One wrong place of a body or query."""
+
+    loc: list[str]
+    msg: str
+    code: str
+
+
+class ProblemDocument(Schema):
+    """RFC 9457; `errors` with 422, further members with some refusals."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[Fault] = []
+
+
+class Named(Schema):
+    """Something by its id and name."""
+
+    id: UUID
+    name: str
+
+
+class MembershipShape(Schema):
+    """A role and where it applies; `project` null: on the whole organization."""
+
+    organization: Named
+    project: Named | None
+    role: str
+    permissions: list[str]
+
+
+class Me(Schema):
+    """Who calls."""
+
+    kind: str
+    name: str
+    email: str | None
+    is_superuser: bool
+    memberships: list[MembershipShape]
+
+
+class ProjectShape(Schema):
+    """A project of an organization."""
+
+    id: UUID
+    name: str
+    organization: Named
+    cost_center: str
+
+
+class WindowShape(Schema):
+    """A maintenance window."""
+
+    lane: str
+    opens_at: Time
+
+
+class ConditionShape(Schema):
+    """One aspect of health; value is true, false or unknown."""
+
+    type: str
+    value: str
+    reason: str
+    message: str
+    since: str
+
+
+class OperationReference(Schema):
+    """An operation in short."""
+
+    id: UUID
+    kind: str
+    state: str
+    title: str
+
+
+class WorkspaceSummary(Schema):
+    """A row of the fleet."""
+
+    id: UUID
+    name: str
+    type: str
+    state: str
+    project: Named
+    organization: Named
+    kubernetes_version: str | None
+    attention: str | None
+    observed_at: Time | None
+
+
+class WorkspaceShape(WorkspaceSummary):
+    """A workspace whole."""
+
+    conditions: list[ConditionShape]
+    next_maintenance: WindowShape | None
+    open_operation: OperationReference | None
+
+
+class StepShape(Schema):
+    """One step, as the page shows it."""
+
+    title: str
+    host: str | None
+    state: str
+    attempts: int
+    started_at: Time | None
+    finished_at: Time | None
+    message: str
+
+
+class ErrorShape(Schema):
+    """Why an operation ended without success."""
+
+    code: str
+    message: str
+    who_can_fix: str
+
+
+class OperationSummary(OperationReference):
+    """A row of the list of operations."""
+
+    workspace: Named
+    requested_by: str
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    irreversible_since: Time | None
+    stop_requested_at: Time | None
+    error: ErrorShape | None
+
+
+class OperationShape(OperationSummary):
+    """An operation with its steps."""
+
+    steps: list[StepShape]
+
+
+class ForecastShape(WindowShape):
+    """What a coming window would do."""
+
+    would: list[str]
+    reasons: list[dict[str, str]]
+    blocked_by: list[dict[str, str]]
+
+
+class DecisionShape(WindowShape):
+    """What a past window did."""
+
+    outcome: str
+    reason: str
+    message: str
+    operation: UUID | None
+    decided_at: Time
+
+
+class VersionShape(Schema):
+    """A record of the version catalogue."""
+
+    version: str
+    active: bool
+    upgrade_from: str
+    security: bool
+    released_on: str | None
+    end_of_life_on: str | None
+    notes: str
+
+
+class NodeShape(Schema):
+    """A worker node as last seen."""
+
+    name: str
+    kubelet_version: str | None
+    ready: bool | None
+    unschedulable: bool
+    observed_at: Time | None
+
+
+class NotOfferedShape(Schema):
+    """A version that is not offered, and why."""
+
+    version: str
+    code: str
+    reason: str
+
+
+class KubernetesShape(Schema):
+    """The running version, where it may go, and why not elsewhere."""
+
+    current: VersionShape | None
+    running: str | None
+    nodes: list[NodeShape]
+    targets: list[VersionShape]
+    recommended: str | None
+    not_offered: list[NotOfferedShape]
+
+
+class HopShape(Schema):
+    """One upgrade of a route."""
+
+    from_: str = Field(serialization_alias="from")
+    to: str
+    workers_move: bool
+    reason: str
+
+
+class PlanShape(Schema):
+    """A route."""
+
+    hops: list[HopShape]
+
+
+class UpgradeBody(Schema):
+    """What to move to. Further members are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+    version: StrictStr
+    accept_risks: list[StrictStr] = []
+
+
+class EventShape(Schema):
+    """A line of the audit trail."""
+
+    id: int
+    at: Time
+    actor: str
+    action: str
+    summary: str
+    workspace: UUID | None
+    operation: UUID | None
+    changes: dict[str, Any]
+
+
+class Page[Item](Schema):
+    """One page of a list; `next_cursor` null on the last."""
+
+    items: list[Item]
+    next_cursor: str | None

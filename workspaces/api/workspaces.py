@@ -1,0 +1,88 @@
+"""Workspaces: the fleet's rows, one workspace whole, and a look at it now."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Router
+
+from workspaces.api.callers import caller, get_workspace
+from workspaces.api.paging import page
+from workspaces.api.schemas import Page, ProblemDocument, WorkspaceShape, WorkspaceSummary
+from workspaces.api.tenancy import Limit
+from workspaces.models import Operation, Project, Workspace
+from workspaces.operations import dispatch
+from workspaces.rules import planner
+
+router = Router(tags=["Workspaces"])
+
+
+@router.get("/workspaces", response={200: Page[WorkspaceSummary], 404: ProblemDocument, 422: ProblemDocument})
+def workspaces(
+    request: HttpRequest,
+    project: UUID | None = None,
+    type: Literal["kubernetes", "baremetal"] | None = None,
+    state: str | None = None,
+    version: str | None = None,
+    attention: bool | None = None,
+    q: str = "",
+    limit: Limit = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Summary rows by name; the filters narrow, and a project the caller may not see is answered 404."""
+    rows = Workspace.objects.allowing(caller(request)).select_related("project__organization")
+    if project is not None:
+        if not Project.objects.allowing(caller(request)).filter(pk=project).exists():
+            raise Http404
+        rows = rows.filter(project=project)
+    wanted = {"type": type, "state": state, "kubernetes_version": version}
+    rows = rows.filter(**{field: value for field, value in wanted.items() if value is not None})
+    if attention is not None:
+        rows = rows.exclude(attention="") if attention else rows.filter(attention="")
+    if "\0" not in q and q:
+        rows = rows.filter(Q(name__icontains=q) | Q(pk__startswith=q) if _hexadecimal(q) else Q(name__icontains=q))
+    return page(rows, "name", limit, cursor, summary)
+
+
+def _hexadecimal(text: str) -> bool:
+    return set(text.lower()) <= set("0123456789abcdef-")
+
+
+def summary(row: Workspace) -> dict[str, Any]:
+    """A row of the fleet."""
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "type": row.type,
+        "state": row.state,
+        "project": row.project,
+        "organization": row.project.organization,
+        "kubernetes_version": row.kubernetes_version or None,
+        "attention": row.attention or None,
+        "observed_at": row.observed_at,
+    }
+
+
+@router.get("/workspaces/{uuid:pk}", response={200: WorkspaceShape, 404: ProblemDocument})
+def workspace(request: HttpRequest, pk: UUID) -> dict[str, Any]:
+    """One workspace with its conditions, its next window and what is being done to it."""
+    row = get_workspace(request, pk)
+    window = planner.next_window(row.maintenance_plan.as_rule(), timezone.now())
+    return summary(row) | {
+        "conditions": row.conditions,
+        "next_maintenance": window,
+        "open_operation": Operation.objects.open().filter(workspace=row).first(),
+    }
+
+
+@router.post("/workspaces/{uuid:pk}/reconcile", response={202: None, 403: ProblemDocument, 404: ProblemDocument})
+def reconcile(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Look at the workspace now instead of at the next round."""
+    row = get_workspace(request, pk, need="workspace.reconcile")
+    transaction.on_commit(lambda: dispatch.look_soon(row), robust=True)
+    return HttpResponse(status=202)
