@@ -130,10 +130,10 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "/static/"
-STATIC_ROOT = env("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # The demo and the tests serve files from where they lie; production collects and hashes them once.
 WHITENOISE_USE_FINDERS = DEBUG or env("STATIC_FINDERS") == "1"
+STATIC_ROOT = None if WHITENOISE_USE_FINDERS else env("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

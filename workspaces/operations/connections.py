@@ -25,7 +25,7 @@ def management(cluster: ManagementCluster) -> Iterator[Kamaji]:
     """The management cluster's API."""
     if not cluster.kubeconfig:
         raise Permanent("credential", f"No kubeconfig is stored for management cluster {cluster.name}.")
-    with Kamaji(cluster.kubeconfig.reveal(), timeout=settings.LOOPBACK_VENDOR_TIMEOUT) as kamaji:
+    with Kamaji(cluster.kubeconfig.reveal(), name=cluster.name, timeout=settings.LOOPBACK_VENDOR_TIMEOUT) as kamaji:
         yield kamaji
 
 

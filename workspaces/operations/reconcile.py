@@ -12,17 +12,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model
+from django.db.models import F, Model
 from django.utils import timezone
 
 from workspaces.models import Host, ManagementCluster, ProviderAccount, Workspace
 from workspaces.models.health import reassess
+from workspaces.models.workspace import version_key
 from workspaces.operations import connections, dispatch
 from workspaces.providers import reach
 from workspaces.providers.cluster import Node
 from workspaces.providers.errors import ProviderError
 from workspaces.providers.kamaji import ControlPlane
-from workspaces.rules import versions
 
 logger = logging.getLogger(__name__)
 LOOKED_AT = ("active", "gated", "error", "deletion_scheduled")
@@ -35,7 +35,8 @@ def look_at_everything() -> None:
         return
     dispatch.fan_out("workspaces.jobs.reconcile_management_cluster", _keys(ManagementCluster.objects.all()))
     dispatch.fan_out("workspaces.jobs.reconcile_provider_account", _keys(ProviderAccount.objects.all()))
-    looked_at = Workspace.objects.filter(state__in=LOOKED_AT).order_by("observed_at")
+    # Those never seen, or not for longest, come first.
+    looked_at = Workspace.objects.filter(state__in=LOOKED_AT).order_by(F("observed_at").asc(nulls_first=True))
     dispatch.fan_out("workspaces.jobs.reconcile_tenant", _keys(looked_at))
 
 
@@ -69,7 +70,7 @@ def _write_control_plane(workspace: Workspace, plane: ControlPlane | None) -> No
     _write(
         workspace,
         kubernetes_version=version,
-        version_key=versions.sort_key(version) if version else 0,
+        version_key=version_key(version),
         control_plane_status=plane.status if plane else "Gone",
         control_plane_wanted=plane.wanted_version if plane else "",
         control_plane_paused=plane.paused if plane else False,
@@ -123,6 +124,9 @@ def _write_reachable(host: Host) -> None:
     if not host.manageable:
         _write(host, ready=None, ready_message="No connection variables: it cannot be managed.")
         return
+    if "ansible_host" not in host.ansible:
+        _write(host, ready=None, ready_message="Ansible reaches it without a network, so nothing can be asked.")
+        return
     said = reach.ssh_banner(str(host.ansible["ansible_host"]), int(host.ansible.get("ansible_port", 22)))
     _write(host, ready=said == "", ready_message=said)
 
@@ -165,11 +169,17 @@ def _note_trouble(row: ManagementCluster | ProviderAccount, error: ProviderError
 
 def _write(row: Model, **values: Any) -> None:
     """Update only the columns that differ; nothing is sent when none does."""
-    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    fitting = {name: _cut(row, name, value) for name, value in values.items()}
+    changed = [name for name, value in fitting.items() if getattr(row, name) != value]
     if changed:
         for name in changed:
-            setattr(row, name, values[name])
+            setattr(row, name, fitting[name])
         row.save(update_fields=changed)
+
+
+def _cut(row: Model, name: str, value: Any) -> Any:
+    """The value as its column can hold it: one vendor's overlong text must not end the look at all the others."""
+    return value[: row._meta.get_field(name).max_length] if isinstance(value, str) else value
 
 
 def _pks(rows: Iterable[Workspace]) -> list[UUID]:

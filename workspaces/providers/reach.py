@@ -6,7 +6,7 @@ import socket
 
 
 def ssh_banner(address: str, port: int, *, timeout: float = 3.0) -> str:
-    """"" when an SSH server greets on `address`, else what happened instead, in a sentence."""
+    """ "" when an SSH server greets on `address`, else what happened instead, in a sentence."""
     try:
         with socket.create_connection((address, port), timeout=timeout) as connection:
             connection.settimeout(timeout)

@@ -83,6 +83,8 @@ def control_plane(seen: Seen) -> Condition:
     """Whether Kamaji serves the version that is wanted."""
     if seen.management_trouble:
         return Condition("control_plane", "unknown", seen.management_trouble.code, seen.management_trouble.message)
+    if seen.control_plane_status == "Gone":
+        return Condition("control_plane", "false", "gone", "Its control plane is not on the management cluster any more.")
     if seen.paused:
         text = "The annotation kamaji.clastix.io/paused keeps Kamaji from working on it."
         return Condition("control_plane", "false", "paused", text)

@@ -128,7 +128,7 @@ def next_window(plan: Plan, now: datetime, lane: Lane | None = None) -> Window |
     """The first window (of `lane`, when given) that opens at or after `now`; None when the plan is off or has none."""
     if not plan.enabled:
         return None
-    ahead = windows(plan, now, now + timedelta(days=8))
+    ahead = windows(plan, now, now + timedelta(days=7))
     return next((window for window in ahead if lane is None or window.lane == lane), None)
 
 

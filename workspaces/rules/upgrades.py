@@ -103,7 +103,7 @@ def refuse_upgrade(situation: Situation, target: str, catalogue: Sequence[Catalo
     if isinstance(found, Refused):
         return found
     return (
-        _refuse_version(situation, found) or _refuse_second(situation) or _refuse_old_workers(situation, found.version)
+        _refuse_version(situation, found) or _refuse_beside(situation) or _refuse_old_workers(situation, found.version)
     )
 
 
@@ -222,9 +222,7 @@ def patch_target(situation: Situation, catalogue: Iterable[CatalogueVersion]) ->
     major, minor = minor_of(running)
     current, next_minor = precedence(running), (major, minor + 1)
     newer = [
-        row
-        for row in catalogue
-        if row.active and current < precedence(row.version) < next_minor and not is_prerelease(row.version)
+        row for row in catalogue if current < precedence(row.version) < next_minor and not is_prerelease(row.version)
     ]
     newer.sort(key=lambda row: precedence(row.version), reverse=True)
     return next((row for row in newer if not refuse_target(situation, row)), None)
@@ -258,7 +256,7 @@ def _refuse_type(situation: Situation) -> Refused | None:
     return Refused("not_kubernetes", "This workspace has no Kubernetes. Its hosts are updated in maintenance windows.")
 
 
-def _refuse_second(situation: Situation) -> Refused | None:
+def _refuse_beside(situation: Situation) -> Refused | None:
     if not situation.open_operation:
         return None
     pk, title = situation.open_operation

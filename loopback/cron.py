@@ -1,0 +1,86 @@
+"""The scheduler: enqueues what is periodic, and once a second wakes the operations that are due.
+
+Run it with `manage.py cron`, as often as wanted: an advisory lock in PostgreSQL lets one lead, the others stand by and
+take over when it dies. What is due is read from PostgreSQL each time, so nothing is lost while no scheduler runs.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, Error, close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django_rq.cron import DjangoCronScheduler
+from redis.exceptions import RedisError
+
+from workspaces import jobs
+from workspaces.operations import recovery
+
+logger = logging.getLogger(__name__)
+# Any number that no other program uses for advisory locks in this database.
+LEADERSHIP = 0x100BBACC
+PAUSE = 1.0
+
+
+def run(stop: threading.Event) -> None:
+    """Lead, or stand by for the one that leads, until `stop` is set. Outages of PostgreSQL and Redis are waited out."""
+    while not stop.is_set():
+        try:
+            with _leadership() as session:
+                if session is not None:
+                    _lead(session, stop)
+        except (Error, RedisError) as error:
+            logger.warning("The scheduler pauses: %s", error)
+        stop.wait(PAUSE)
+
+
+@contextmanager
+def _leadership() -> Iterator[BaseDatabaseWrapper | None]:
+    """The database session that holds the lock, or None when another scheduler leads."""
+    # A session of its own: Django may close and reopen the usual one at any time, and the lock would be gone unnoticed.
+    session = connections[DEFAULT_DB_ALIAS].copy()
+    try:
+        with session.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LEADERSHIP])
+            (leads,) = cursor.fetchone()
+        yield session if leads else None
+    finally:
+        session.close()
+
+
+def _lead(session: BaseDatabaseWrapper, stop: threading.Event) -> None:
+    """Enqueue and wake once a second. Raises django.db.Error when the lock is lost, RedisError when Redis is."""
+    logger.info("This scheduler leads.")
+    scheduler = _schedule()
+    scheduler.register_birth()
+    try:
+        while not stop.wait(PAUSE):
+            with session.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            _wake_due()
+            scheduler.enqueue_jobs()
+            scheduler.heartbeat()
+    finally:
+        with suppress(RedisError):
+            scheduler.register_death()
+
+
+def _schedule() -> DjangoCronScheduler:
+    """What is periodic. RQ reads the clock in local time, which Django has set to settings.TIME_ZONE, UTC."""
+    scheduler = DjangoCronScheduler()
+    seconds = max(1, round(settings.LOOPBACK_RECONCILE_SECONDS))
+    # A tick that waits until the next one is dropped (ttl): both would look at the same world.
+    options = {"job_timeout": 300, "result_ttl": 0, "failure_ttl": 3600}
+    scheduler.register(jobs.reconcile_tick, "reconcile", interval=seconds, ttl=seconds, **options)
+    return scheduler
+
+
+def _wake_due() -> None:
+    """Wake operations that are due; a defect there must not keep the schedule from running."""
+    close_old_connections()
+    try:
+        recovery.wake_due()
+    except Exception:
+        logger.exception("Operations that are due could not be woken")

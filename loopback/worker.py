@@ -1,0 +1,58 @@
+"""The queue worker: RQ's, made quick to notice a death and tied to its own.
+
+Run it with django-rq's command, `manage.py rqworker operations` (settings.RQ names this class); every job is one step
+in a forked child. What a step means, and what happens when it fails, is in `workspaces.operations.engine`.
+"""
+
+import importlib
+import signal
+from typing import Any
+
+from django.db import connections
+from rq import Queue, Worker
+from rq.job import Job
+
+from loopback import tether
+
+# What a step needs and takes long to import: loaded once here, so that each forked child has it already.
+# The client loads its models with the first API class that is asked for, which takes 0.8 s of CPU.
+PRELOADED = (
+    "workspaces.jobs",
+    "kubernetes.client.api.coordination_v1_api",
+    "kubernetes.client.api.core_v1_api",
+    "kubernetes.client.api.custom_objects_api",
+    "kubernetes.client.api.policy_v1_api",
+    "kubernetes.client.api.version_api",
+    "hcloud",
+    "ansible_runner",
+)
+
+
+class StepWorker(Worker):  # type: ignore[misc]
+    """Forks one child a step; notices within seconds that a sibling has died."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Takes RQ's arguments; the times are ours whatever the command says."""
+        # An idle worker waits for `worker_ttl` - 15 s and only then tidies up, so with RQ's 420 s it hardly ever does.
+        kwargs |= {"worker_ttl": 20, "maintenance_interval": 5, "job_monitoring_interval": 5}
+        super().__init__(*args, **kwargs)
+
+    def work(self, *args: Any, **kwargs: Any) -> bool:
+        """Load what steps need, then work until told to stop."""
+        for module in PRELOADED:
+            importlib.import_module(module)
+        return bool(super().work(*args, **kwargs))
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
+        """Seconds without a sign of life after which a job counts as abandoned: three times the monitoring interval."""
+        return 15
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork without an open database connection, which parent and child would both use."""
+        connections.close_all()
+        super().fork_work_horse(job, queue)
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """In the child: end with the worker, or the step would go on unwatched while another worker repeats it."""
+        tether.tie(signal.SIGKILL, self.pid)
+        super().main_work_horse(job, queue)

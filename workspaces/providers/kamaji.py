@@ -1,0 +1,142 @@
+"""A management cluster: Kamaji's TenantControlPlanes, read and moved to another version.
+
+What a tenant's own API says (nodes, pods, budgets) is in cluster.py; whether an upgrade is allowed, in rules/.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from kubernetes import client
+
+from .errors import Permanent
+from .kubeconfig import connect
+from .kubernetes_errors import speaking_to
+from .kubernetes_lists import every_item
+
+_RESOURCE: Final = {"group": "kamaji.clastix.io", "version": "v1alpha1", "plural": "tenantcontrolplanes"}
+_PAUSED: Final = "kamaji.clastix.io/paused"
+_DEFAULT_REPLICAS: Final = 2
+_KUBECONFIG_KEY: Final = "admin.conf"
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """A TenantControlPlane as last seen. Versions are written "1.35.4", without the v.
+
+    `running_version` is the last one that was rolled out completely ("" until the first time), `status` Kamaji's word
+    for the present ("" when absent), `observed_generation` None on a Kamaji from before February 2026.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    observed_generation: int | None
+    wanted_version: str
+    running_version: str
+    status: str
+    paused: bool
+    replicas: int
+    ready_replicas: int
+    endpoint: str
+    kubeconfig_secret: str
+    deleting: bool
+
+    def has_finished(self, version: str) -> bool:
+        """Whether the control plane runs `version` everywhere.
+
+        `status` alone does not say so: just after a change it still says Ready, about the old version.
+        """
+        processed = self.observed_generation is None or self.observed_generation >= self.generation
+        return processed and self.status == "Ready" and self.running_version == self.wanted_version == version
+
+
+class Kamaji:
+    """One management cluster's API, for a `with` block; its errors call it `name`. Raises Temporary and Permanent."""
+
+    def __init__(self, kubeconfig: str, *, name: str = "", timeout: float = 10) -> None:
+        self._peer = f"management cluster {name}".strip()
+        self._api = connect(kubeconfig, timeout=timeout)
+        self._objects = client.CustomObjectsApi(self._api)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._api.close()
+
+    def version(self) -> str:
+        """The management cluster's own Kubernetes version."""
+        with speaking_to(self._peer):
+            return _plain(client.VersionApi(self._api).get_code().git_version)
+
+    def control_plane(self, namespace: str, name: str) -> ControlPlane:
+        with speaking_to(self._peer):
+            return _control_plane(
+                self._objects.get_namespaced_custom_object(**_RESOURCE, namespace=namespace, name=name)
+            )
+
+    def control_planes(self) -> list[ControlPlane]:
+        """Every control plane of every namespace, as they were at one moment."""
+        with speaking_to(self._peer):
+            documents = every_item(self._objects.list_cluster_custom_object, **_RESOURCE)
+            return [_control_plane(document) for document in documents]
+
+    def set_version(self, seen: ControlPlane, version: str) -> ControlPlane:
+        """Ask for `version` ("1.35.4"), provided the control plane is still as it was `seen`; returns it as stored.
+
+        Raises Temporary("conflict") when it changed meanwhile, so of two workers only one gets its wish, and
+        Permanent("configuration") with Kamaji's sentence when Kamaji refuses the step.
+        """
+        change = {
+            "metadata": {"resourceVersion": seen.resource_version},
+            "spec": {"kubernetes": {"version": f"v{version}"}},
+        }
+        with speaking_to(self._peer):
+            return _control_plane(
+                self._objects.patch_namespaced_custom_object(
+                    **_RESOURCE, namespace=seen.namespace, name=seen.name, body=change
+                )
+            )
+
+    def kubeconfig(self, namespace: str, secret: str) -> str:
+        """The text of a tenant's administrator kubeconfig; `secret` is a ControlPlane's `kubeconfig_secret`.
+
+        Kamaji issues a new one at every upgrade, so it is read when it is needed and not kept.
+        """
+        with speaking_to(self._peer):
+            data = client.CoreV1Api(self._api).read_namespaced_secret(secret, namespace).data or {}
+            if _KUBECONFIG_KEY not in data:
+                raise Permanent("not_found", f"{self._peer}: Secret {namespace}/{secret} has no {_KUBECONFIG_KEY}.")
+            return base64.b64decode(data[_KUBECONFIG_KEY], validate=True).decode()
+
+
+def _control_plane(document: Mapping[str, Any]) -> ControlPlane:
+    metadata, spec, status = document["metadata"], document["spec"], document.get("status") or {}
+    resources = status.get("kubernetesResources") or {}
+    version, deployment = resources.get("version") or {}, resources.get("deployment") or {}
+    wanted = (spec.get("controlPlane") or {}).get("deployment") or {}
+    return ControlPlane(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=metadata["generation"],
+        observed_generation=status.get("observedGeneration"),
+        wanted_version=_plain(spec["kubernetes"]["version"]),
+        running_version=_plain(version.get("version") or ""),
+        status=version.get("status") or "",
+        paused=_PAUSED in (metadata.get("annotations") or {}),
+        replicas=wanted.get("replicas", _DEFAULT_REPLICAS),
+        ready_replicas=deployment.get("readyReplicas") or 0,
+        endpoint=status.get("controlPlaneEndpoint") or "",
+        kubeconfig_secret=((status.get("kubeconfig") or {}).get("admin") or {}).get("secretName") or "",
+        deleting="deletionTimestamp" in metadata,
+    )
+
+
+def _plain(version: str) -> str:
+    return version.removeprefix("v")

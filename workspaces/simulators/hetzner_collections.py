@@ -1,0 +1,133 @@
+"""The simulated Hetzner Cloud's catalogue and lesser collections: what is mostly listed and hardly ever changed."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from aiohttp import web
+
+from .hetzner_catalogue import images, load_balancer_type, locations, pricing, server_types
+from .hetzner_project import Project, action_document, project_of
+from .hetzner_protocol import ApiError, Document, listing, stamp
+from .hetzner_servers import placement_group_document
+
+CHANGELOG = "https://docs.hetzner.cloud/changelog"
+DATACENTERS_GONE = f"{CHANGELOG}#2026-06-02-datacenters-deprecated"
+ALL_ACTIONS_GONE = f"{CHANGELOG}#2025-01-30-listing-arbitrary-actions-in-the-actions-endpoint-is-removed"
+
+type Read = Callable[[Project], Iterable[Document]]
+
+
+def routes(prefix: str) -> list[web.RouteDef]:
+    """The endpoints of the catalogue, of the lesser collections, and the ones that are gone."""
+    return [
+        *_collection(prefix, "server_types", "server type", lambda _: server_types().values(), "name"),
+        *_collection(prefix, "locations", "location", lambda _: locations().values(), "name"),
+        *_collection(prefix, "images", "image", lambda _: images().values(), "name", "type", "architecture", "status"),
+        *_collection(prefix, "ssh_keys", "SSH key", lambda project: project.records("ssh_keys"), "name", "fingerprint"),
+        *_collection(prefix, "placement_groups", "placement group", _placement_groups, "name", "type"),
+        *_collection(prefix, "volumes", "volume", _volumes, "name", "status"),
+        *_collection(prefix, "load_balancers", "load balancer", _load_balancers, "name"),
+        web.delete(prefix + "/{table:ssh_keys|placement_groups|volumes|load_balancers}/{id}", _delete),
+        web.get(f"{prefix}/pricing", _pricing),
+        web.get(f"{prefix}/actions", _actions),
+        web.get(prefix + "/actions/{id}", _action),
+        web.route("*", prefix + "/datacenters{rest:.*}", _datacenters),
+    ]
+
+
+def _collection(prefix: str, nouns: str, what: str, read: Read, *filters: str) -> list[web.RouteDef]:
+    async def every(request: web.Request) -> web.Response:
+        return listing(request, nouns, read(project_of(request)), *filters)
+
+    async def one(request: web.Request) -> web.Response:
+        id = request.match_info["id"]
+        for document in read(project_of(request)):
+            if str(document["id"]) == id:
+                return web.json_response({nouns.removesuffix("s"): document})
+        raise ApiError(404, "not_found", f"{what} with ID '{id}' not found")
+
+    return [web.get(f"{prefix}/{nouns}", every), web.get(f"{prefix}/{nouns}/{{id}}", one)]
+
+
+def seeded_record(table: str, described: Document) -> Document:
+    """The record of an SSH key, placement group, volume or load balancer from the description in a world file."""
+    record = {"name": described["name"], "labels": described.get("labels", {}), "created": stamp(time.time())}
+    if table == "ssh_keys":
+        return record | {"fingerprint": described["fingerprint"], "public_key": described["public_key"]}
+    if table == "placement_groups":
+        return record | {"type": "spread"}
+    place = described.get("location", "fsn1")
+    if table == "volumes":
+        return record | {"size": described.get("size", 10), "location": place, "server": described.get("server")}
+    return record | {"location": place, "ipv4": described.get("ipv4", "203.0.112.10")}
+
+
+def _placement_groups(project: Project) -> Iterable[Document]:
+    return (placement_group_document(project, group) for group in project.records("placement_groups"))
+
+
+def _volumes(project: Project) -> Iterable[Document]:
+    for volume in project.records("volumes"):
+        yield volume | {
+            "location": locations()[volume["location"]],
+            "linux_device": f"/dev/disk/by-id/scsi-0HC_Volume_{volume['id']}",
+            "protection": {"delete": False},
+            "status": "available",
+            "format": "ext4",
+        }
+
+
+def _load_balancers(project: Project) -> Iterable[Document]:
+    for balancer in project.records("load_balancers"):
+        yield {
+            "id": balancer["id"],
+            "name": balancer["name"],
+            "public_net": {
+                "enabled": True,
+                "ipv4": {"ip": balancer["ipv4"], "dns_ptr": None},
+                "ipv6": {"ip": None, "dns_ptr": None},
+            },
+            "private_net": [],
+            "location": locations()[balancer["location"]],
+            "load_balancer_type": load_balancer_type(),
+            "protection": {"delete": False},
+            "labels": balancer["labels"],
+            "created": balancer["created"],
+            "services": [],
+            "targets": [],
+            "algorithm": {"type": "round_robin"},
+            "outgoing_traffic": 0,
+            "ingoing_traffic": 0,
+            "included_traffic": load_balancer_type()["prices"][0]["included_traffic"],
+        }
+
+
+async def _delete(request: web.Request) -> web.Response:
+    project, table = project_of(request), request.match_info["table"]
+    record = project.find(table, request.match_info["id"], table.removesuffix("s").replace("_", " "))
+    if record.get("server") is not None:
+        raise ApiError(422, "invalid_input", "volume is still attached to a server")
+    del project.tables[table][record["id"]]
+    return web.Response(status=204)
+
+
+async def _pricing(request: web.Request) -> web.Response:
+    return web.json_response({"pricing": pricing()})
+
+
+async def _actions(request: web.Request) -> web.Response:
+    wanted = request.query.getall("id", [])
+    if not wanted:
+        raise ApiError(410, details={"announcement": ALL_ACTIONS_GONE})
+    actions = project_of(request).records("actions")
+    # The one list without pages.
+    return web.json_response({"actions": [action_document(one) for one in actions if str(one["id"]) in wanted]})
+
+
+async def _action(request: web.Request) -> web.Response:
+    action = project_of(request).find("actions", request.match_info["id"], "action")
+    return web.json_response({"action": action_document(action)})
+
+
+async def _datacenters(request: web.Request) -> web.Response:
+    raise ApiError(410, details={"announcement": DATACENTERS_GONE})

@@ -1,0 +1,152 @@
+"""The simulated world: every simulator in one process, one state on disk, one control API.
+
+What a vendor does lives in its own module or package; here they are composed, kept and steered.
+"""
+
+import asyncio
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from . import faults as faults_control
+from . import journal as journal_control
+from .clusters import Clusters
+from .faults import Faults
+from .hetzner import Hetzner
+from .hosts import Hosts
+from .journal import Journal
+from .listening import LOCAL, listen
+
+SAVE_SECONDS = 0.5
+# Saving a big world takes longer: it may take this part of the time and no more.
+SAVE_SHARE = 0.05
+# After a request that wrote, things go on moving by themselves (pods start, actions end): saved as long as this.
+SETTLING_PHASES = 60
+NOUNS = ("management_clusters", "hetzner_projects", "hosts")
+
+
+class World:
+    """Clusters, cloud and hosts on local ports, persisted in `state_dir` (created 0700: it holds keys)."""
+
+    def __init__(self, state_dir: Path, seed: int = 1, phase_seconds: float = 1.0) -> None:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._dir = state_dir
+        self._settling = SETTLING_PHASES * phase_seconds
+        self.faults, self.journal = Faults(seed), Journal()
+        self.clusters = Clusters(self.faults, self.journal, state_dir, phase_seconds)
+        self.hetzner = Hetzner(self.faults, self.journal, state_dir, phase_seconds)
+        self.hosts = Hosts(self.faults, self.journal, state_dir, self.clusters)
+        self._control_port = 0
+        self._control: web.AppRunner | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._adding = asyncio.Lock()
+
+    async def start(self, spec: dict[str, Any] | None = None) -> None:
+        """Restore what was saved, serve everything, add what `spec` has beyond it, then write ready.json."""
+        (self._dir / "ready.json").unlink(missing_ok=True)
+        self._restore()
+        for part in (self.clusters, self.hetzner, self.hosts):
+            await part.start()
+        app = web.Application(client_max_size=64 << 20)
+        app.add_routes([web.get("/ready", self._get_ready), web.post("/world", self._post_world)])
+        app.add_routes(faults_control.routes(self.faults))
+        app.add_routes(journal_control.routes(self.journal))
+        self._control, self._control_port = await listen(app, self._control_port)
+        await self.add(spec or {})
+        self._saving = asyncio.create_task(self._keep_saved())
+
+    async def stop(self) -> None:
+        """Save, then close every listener and session. A world that never came up saves nothing."""
+        (self._dir / "ready.json").unlink(missing_ok=True)
+        if self._saving:
+            self._saving.cancel()
+            self.save()
+        if self._control:
+            await self._control.cleanup()
+        await asyncio.gather(*(part.stop() for part in (self.hosts, self.hetzner, self.clusters)))
+
+    async def add(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Add what is not there yet, by name, and give `ready()`. Raises ValueError for a noun unknown."""
+        unknown = set(spec) - set(NOUNS)
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+        async with self._adding:
+            # Hosts come last: they join clusters that exist.
+            for part, noun in ((self.clusters, NOUNS[0]), (self.hetzner, NOUNS[1]), (self.hosts, NOUNS[2])):
+                if spec.get(noun):
+                    await part.add({noun: spec[noun]})
+            self.save()
+            ready = self.ready()
+            _replace(self._dir / "ready.json", json.dumps(ready, indent=1))
+        return ready
+
+    def ready(self) -> dict[str, Any]:
+        """All that a client needs: URLs, credentials, ports (see each simulator's `ready`)."""
+        control = f"http://{LOCAL}:{self._control_port}"
+        ready = {"control_url": control, "faults_url": f"{control}/faults"}
+        return self.clusters.ready() | self.hetzner.ready() | self.hosts.ready() | ready
+
+    def save(self) -> None:
+        """Write STATE_DIR/state.json, atomically."""
+        state = {
+            "control_port": self._control_port,
+            "faults": self.faults.snapshot(),
+            "clusters": self.clusters.snapshot(),
+            "hetzner": self.hetzner.snapshot(),
+            "hosts": self.hosts.snapshot(),
+        }
+        _replace(self._dir / "state.json", json.dumps(state, separators=(",", ":")))
+
+    def _restore(self) -> None:
+        path = self._dir / "state.json"
+        if not path.exists():
+            return
+        state = json.loads(path.read_text())
+        self._control_port = state["control_port"]
+        self.faults.restore(state["faults"])
+        self.clusters.restore(state["clusters"])
+        self.hetzner.restore(state["hetzner"])
+        self.hosts.restore(state["hosts"])
+
+    async def _keep_saved(self) -> None:
+        """Save while something changes: at most every half second, and not at all in a world at rest."""
+        loop = asyncio.get_running_loop()
+        changes, last_change, pause = self._changes(), loop.time(), SAVE_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            started = loop.time()
+            if self._changes() != changes:
+                changes, last_change = self._changes(), started
+            if started - last_change <= self._settling + pause:
+                self.save()
+            pause = max(SAVE_SECONDS, (loop.time() - started) / SAVE_SHARE)
+
+    def _changes(self) -> int:
+        return self.journal.writes + self.faults.changes
+
+    async def _get_ready(self, request: web.Request) -> web.Response:
+        return web.json_response(self.ready())
+
+    async def _post_world(self, request: web.Request) -> web.Response:
+        try:
+            return web.json_response(await self.add(await request.json()))
+        except (ValueError, KeyError, TypeError) as error:
+            return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Readers see the old file or the new one, never half of it. Mode 0600: the text holds keys and tokens."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
