@@ -351,3 +351,15 @@ def _command_lines():
             yield process.read_text() + "\0"
         except OSError:
             continue
+
+
+def test_a_playbook_does_not_see_the_products_own_secrets(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("SECRET_KEY", "s3cr3t-of-django")
+    (tmp_path / "ping.yml").write_text(
+        "- hosts: all\n"
+        "  gather_facts: false\n"
+        "  tasks:\n"
+        "    - ansible.builtin.set_stats:\n"
+        "        data: {seen: \"{{ lookup('ansible.builtin.env', 'SECRET_KEY') }}\"}\n"
+    )
+    assert run("ping", "web-4", search_path=tmp_path).facts == {"seen": ""}

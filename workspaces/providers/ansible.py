@@ -27,6 +27,7 @@ PLAYBOOKS = Path(__file__).parent / "playbooks"
 OUTPUT_LIMIT = 8_000  # characters
 LINES_PER_COMMAND = 20
 DIRECTORY_PREFIX = "loopback-playbook-"
+HIDDEN = ("SECRET_KEY", "LOOPBACK_ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL")
 SECRET_NAMES = ("password", "passphrase", "secret", "token", "_pass")
 
 
@@ -174,7 +175,10 @@ def _lay_out(
         raise Permanent("configuration", "The program ansible-playbook is missing here: install ansible-core.")
     # ansible-playbook outlives a killed worker and goes on with the next tasks, unless the kernel ties it to us.
     tie = "setpriv --pdeathsig KILL " if shutil.which("setpriv") else ""
-    _write(directory / "bin/ansible-playbook", f'#!/bin/sh\nexec {tie}{shlex.quote(real)} "$@"\n', mode=0o700)
+    # A playbook has no business with the product's own secrets, which the worker carries in its environment.
+    hide = "env " + " ".join(f"-u {name}" for name in HIDDEN)
+    wrapper = f'#!/bin/sh\nexec {hide} {tie}{shlex.quote(real)} "$@"\n'
+    _write(directory / "bin/ansible-playbook", wrapper, mode=0o700)
 
 
 def _write(file: Path, text: str, mode: int = 0o600) -> None:

@@ -1,7 +1,7 @@
 """The two ways a call to the world can fail. Every provider raises these and nothing else.
 
-`code` is one of CODES; the operation page, the reconciliation page and the API show it as it is, next to the message and
-to the person who can fix it. Messages never contain a credential: they quote the vendor's own text only.
+`code` is one of CODES; the operation page, the reconciliation page and the API show it as it is, next to the message
+and to the person who can fix it. Messages never contain a credential: they quote the vendor's own text only.
 """
 
 from typing import Final

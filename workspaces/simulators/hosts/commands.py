@@ -1,0 +1,83 @@
+"""Answers the stand-in programs of the hosts over a local socket (`bin/ask.py` tells the protocol)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
+
+from workspaces.simulators.faults import Fault, Faults
+from workspaces.simulators.hosts import apt, node
+from workspaces.simulators.hosts.machine import Context, Machine, Reply
+from workspaces.simulators.journal import Journal
+
+type Program = Callable[[Machine, list[str], Context], Awaitable[Reply]]
+
+PROGRAMS: Mapping[str, Program] = {
+    "apt-get": apt.apt_get,
+    "apt-mark": apt.apt_mark,
+    "apt-cache": apt.apt_cache,
+    "dpkg-query": apt.dpkg_query,
+    "kubeadm": node.kubeadm,
+    "kubelet": node.kubelet,
+    "systemctl": node.systemctl,
+    "reboot": node.reboot,
+    "shutdown": node.reboot,
+}
+
+
+async def hang(faults: Faults, fault: Fault) -> None:
+    """Wait until the time of a hang is over or the fault is removed."""
+    end = monotonic() + fault.seconds
+    while monotonic() < end and fault in faults.all():
+        await asyncio.sleep(0.1)
+
+
+class Commands:
+    """The socket. A command is journalled as service "ssh", method "EXEC", path = its command line.
+
+    Faults met here, besides those of the SSH command that runs the program: latency, hang (then exit 1) and status.
+    """
+
+    def __init__(self, machines: Mapping[str, Machine], context: Context, journal: Journal) -> None:
+        self._machines = machines
+        self._context = context
+        self._journal = journal
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen on a free local port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop listening and cut what is being answered."""
+        if self._server:
+            self._server.close()
+            self._server.close_clients()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            name, program, *arguments = (await reader.read()).decode().split("\0")
+            reply = await self._answer(self._machines[name], program, arguments)
+            writer.write(f"{reply.code}\0{reply.output}\0{reply.errors}".encode())
+            await writer.drain()
+        except (ConnectionError, ValueError, KeyError):
+            pass  # the program was killed, or somebody else knocked at this port
+        finally:
+            writer.close()
+
+    async def _answer(self, machine: Machine, program: str, arguments: list[str]) -> Reply:
+        faults, command = self._context.faults, " ".join([program, *arguments])
+        entry = self._journal.record("ssh", machine.name, "EXEC", command, 0, None)
+        if slow := faults.hit("ssh", machine.name, "EXEC", command, kinds={"latency"}):
+            entry.fault = slow.kind
+            await asyncio.sleep(slow.seconds)
+        if fault := faults.hit("ssh", machine.name, "EXEC", command, kinds={"hang", "status"}):
+            entry.fault = fault.kind
+            if fault.kind == "hang":
+                await hang(faults, fault)
+            reply = Reply(1, "", f"{program}: simulated failure\n")
+        else:
+            reply = await PROGRAMS[program](machine, arguments, self._context)
+        entry.status = reply.code
+        return reply
