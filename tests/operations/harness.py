@@ -1,7 +1,7 @@
 """What every operation has to survive: each step run twice, a failure after each step, a worker killed at each step.
 
-`linked` puts a workspace of the cast into the simulated world; `drive` runs its operation in this process, step by step;
-`Workers` are real queue workers in processes of their own, to be killed.
+`linked` puts a workspace of the cast into the simulated world; `drive` runs its operation in this process, step by
+step; `Workers` are real queue workers in processes of their own, to be killed.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ def story(operation: Operation) -> list[tuple[str, str, int, str]]:
 class Workers:
     """Real queue workers on this test's database and queue."""
 
-    def __init__(self, number: int = 1) -> None:
+    def __init__(self, number: int = 1, queue: str = "operations") -> None:
+        self.queue = queue
         self.processes = [self._start() for _ in range(number)]
         self.killed = 0
 
@@ -174,7 +175,7 @@ class Workers:
             "REDIS_URL": settings.REDIS_URL,
             "DJANGO_SETTINGS_MODULE": "loopback.settings",
         }
-        command = [sys.executable, "manage.py", "rqworker", "operations"]
+        command = [sys.executable, "manage.py", "rqworker", self.queue]
         return subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -195,9 +196,9 @@ class Workers:
 
 
 @contextmanager
-def workers(number: int = 1) -> Iterator[Workers]:
+def workers(number: int = 1, queue: str = "operations") -> Iterator[Workers]:
     """Queue workers for the length of a test."""
-    running = Workers(number)
+    running = Workers(number, queue)
     try:
         yield running
     finally:

@@ -230,6 +230,18 @@ def test_continuing_is_refused_while_another_operation_runs(workspace: Workspace
     assert first.state == "failed"
 
 
+def test_an_operation_is_not_continued_after_a_later_one_has_run(workspace: Workspace) -> None:
+    def one(context: Context) -> Outcome:
+        raise Permanent("quota", "Limit reached.")
+
+    first = started(workspace, "one")
+    run(first, one)
+    run(started(workspace, "two"), two)
+    refused = first.retry(BOB)
+    assert refused is not None
+    assert refused.code == "superseded"
+
+
 def test_nobody_takes_a_step_that_another_worker_holds(workspace: Workspace) -> None:
     runs = []
 

@@ -9,7 +9,7 @@ from tests import cast
 from tests.operations import harness
 from tests.simulators.running import RunningWorld
 from workspaces.models import Actor, Event, KubernetesVersion, Operation, Workspace
-from workspaces.operations import dispatch, engine, plans, upgrade
+from workspaces.operations import connections, dispatch, engine, plans, upgrade
 from workspaces.rules.refusal import Refused
 
 pytestmark = [
@@ -212,6 +212,17 @@ def test_a_paused_control_plane_is_not_patched(world: RunningWorld) -> None:
     assert (operation.state, operation.error_code) == ("failed", "configuration")
     assert "kamaji.clastix.io/paused" in operation.error_message
     assert harness.version_patches(world, workspace) == []
+
+
+def test_a_control_plane_that_is_ahead_is_never_set_back(world: RunningWorld) -> None:
+    workspace = harness.linked(world, cast.kubernetes("ahead", hosts=1))
+    operation = start(workspace, "1.35.4")
+    engine.run_one_step(operation.pk, plans.find)
+    with connections.control_plane(workspace) as (kamaji, seen):
+        kamaji.set_version(seen, "1.35.7")
+    harness.drive(operation)
+    assert (operation.state, operation.error_code) == ("failed", "conflict")
+    assert harness.version_patches(world, workspace) == ["v1.35.7"]
 
 
 def test_an_unreachable_host_is_retried_and_the_upgrade_goes_on_when_it_is_back(world: RunningWorld) -> None:

@@ -181,6 +181,8 @@ class Operation(models.Model):
                 current = Operation.objects.select_for_update().get(pk=self.pk)
                 if not current.can_be_retried:
                     return Refused("not_retryable", "Only a failed or stopped operation can be continued.")
+                if current.workspace.operations.filter(created_at__gt=current.created_at).exists():
+                    return Refused("superseded", "Another operation has run since. Start a new one instead.")
                 current.steps.filter(state="failed").update(
                     state="pending", finished_at=None, failures=0, started_at=None, message=""
                 )

@@ -6,6 +6,7 @@ still knows that the cordon is ours, and one that an operator had set is never l
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
@@ -74,8 +75,10 @@ def _evict(cluster: Cluster, pods: list[Pod], context: Context) -> Blocked | Non
                 f"{pod.namespace}/{pod.name} has no controller: it is evicted and does not come back", level="warn"
             )
         match cluster.evict(pod):
-            case Blocked() as blocked:
-                context.say(f"{pod.namespace}/{pod.name} not evicted: {blocked.message}", level="warn")
+            case Blocked() as refused:
+                # The API names the budget without its namespace, which is the pod's.
+                blocked = replace(refused, budget=f"{pod.namespace}/{refused.budget}")
+                context.say(f"{pod.namespace}/{pod.name} not evicted: {refused.message}", level="warn")
             case _:
                 context.say(f"{pod.namespace}/{pod.name} evicted")
     return blocked

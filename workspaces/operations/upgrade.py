@@ -17,7 +17,7 @@ from workspaces.operations import connections, dispatch, nodes
 from workspaces.operations.engine import Context, Done, Outcome, StepFunction, Wait
 from workspaces.providers.errors import Permanent
 from workspaces.providers.kamaji import ControlPlane
-from workspaces.rules import upgrades
+from workspaces.rules import upgrades, versions
 from workspaces.rules.refusal import Refused
 
 KIND = "upgrade"
@@ -153,6 +153,13 @@ def set_version(context: Context) -> Outcome:
         _refuse_stuck(seen)
         if seen.wanted_version == target:
             return Done("already set")
+        if versions.precedence(seen.wanted_version) > versions.precedence(target):
+            # Kamaji ignores the patch number when it compares, so it would let this through.
+            raise Permanent(
+                "conflict",
+                f"The control plane has been set to {seen.wanted_version} meanwhile, which is newer than {target}.",
+                who_can_fix="Nobody has to: this upgrade is no longer needed.",
+            )
         kamaji.set_version(seen, target)
     return Done(f"Kamaji has taken {target}. From here there is no way back")
 
