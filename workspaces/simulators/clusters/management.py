@@ -1,0 +1,211 @@
+"""One management cluster: an API server with Kamaji's kinds, Kamaji's stand-in, and the tenants it runs."""
+
+import asyncio
+import base64
+from pathlib import Path
+
+from workspaces.simulators.clusters import documents
+from workspaces.simulators.clusters.access import Access
+from workspaces.simulators.clusters.api import Api
+from workspaces.simulators.clusters.bootstrap import add_basics, add_namespace, add_service_account, bind
+from workspaces.simulators.clusters.certificates import Authority
+from workspaces.simulators.clusters.definitions import DATA_STORE, DEFINITIONS
+from workspaces.simulators.clusters.fields import add_defaults
+from workspaces.simulators.clusters.kamaji import PAUSED, Kamaji
+from workspaces.simulators.clusters.kinds import (
+    CONTROL_PLANES,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DATA_STORES,
+    MANAGEMENT_KINDS,
+    SECRETS,
+)
+from workspaces.simulators.clusters.metrics import Metrics
+from workspaces.simulators.clusters.namespaces import NamespaceController
+from workspaces.simulators.clusters.schema import CONTROL_PLANE
+from workspaces.simulators.clusters.server import Server
+from workspaces.simulators.clusters.store import Document, Store
+from workspaces.simulators.clusters.tenant import Tenant
+from workspaces.simulators.clusters.timers import Timers
+from workspaces.simulators.clusters.tokens import TokenRequests
+from workspaces.simulators.clusters.webhook import Webhook
+from workspaces.simulators.faults import Faults
+from workspaces.simulators.journal import Journal
+
+CONSOLE = ("kamaji-system", "console")
+
+
+class Management:
+    """The cluster of a world's `management_clusters` entry; `"kamaji": false` leaves only the API server and the
+    CRDs, `"anonymous": false` is --anonymous-auth=false."""
+
+    def __init__(
+        self, spec: Document, faults: Faults, journal: Journal, directory: Path, phase: float, port: int = 0
+    ) -> None:
+        self.spec = {k: v for k, v in spec.items() if k != "tenants"}
+        self.name, self.version = spec["name"], spec.get("version", "v1.36.2")
+        self._faults, self._journal, self._directory = faults, journal, directory
+        self.timers = Timers(phase)
+        self.store = Store(MANAGEMENT_KINDS)
+        self.tenants: dict[str, Tenant] = {}
+        self.kamaji: Kamaji | None = None
+        webhook = None
+        if spec.get("kamaji", True):
+            webhook = Webhook(self.store, faults, self.name, spec.get("kamaji_max", "v1.36.0"))
+            self.kamaji = Kamaji(self.store, self.timers, faults, webhook, self._tenant_of, self._forget)
+        self.api = Api(self.store, webhook)
+        self.api.bookmark_seconds = min(10.0, 10 * phase)
+        self.access = Access(self.store, anonymous=spec.get("anonymous", True))
+        TokenRequests(self.api, self.access)
+        self.authority = Authority(directory / self.name, "kubernetes")
+        self.namespaces = NamespaceController(self.store, self.timers)
+        self.metrics = Metrics()
+        self.server = Server(self.name, self.api, self.access, self.authority, faults, journal, port)
+        self.server.version = lambda: self.version
+        self.server.metrics = self.metrics.text
+        self.server.deprecations = self.metrics.note
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def fill(self) -> None:
+        """The contents of a new management cluster, and a bearer token for the console."""
+        add_basics(self.store)
+        add_namespace(self.store, CONSOLE[0])
+        add_service_account(self.store, *CONSOLE)
+        bind(self.store, "console", [{"kind": "ServiceAccount", "namespace": CONSOLE[0], "name": CONSOLE[1]}])
+        for definition in DEFINITIONS:
+            self.store.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
+        self.store.create(DATA_STORES, DATA_STORE)
+        self.access.issue_token(*CONSOLE)
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.server.endpoint}"
+
+    def kubeconfig(self) -> str:
+        """For the console's service account: a bearer token."""
+        wanted = "/".join(CONSOLE)
+        token = next(token for token, account in self.access.tokens.items() if account == wanted)
+        return self.authority.kubeconfig(self.url, "console", {"token": token})
+
+    def admin_kubeconfig(self) -> str:
+        """For kubernetes-admin in system:masters: a client certificate."""
+        return self.authority.client_kubeconfig(self.url, "kubernetes-admin", ("system:masters",))
+
+    async def add_tenant(self, spec: Document) -> None:
+        """A tenant of the world, Ready at once; one that exists stays as it is."""
+        key = f"{spec['namespace']}/{spec['name']}"
+        if key in self.tenants or self.kamaji is None:
+            return
+        tenant = self.tenants[key] = self._new_tenant(key, spec["version"])
+        await tenant.open()
+        tenant.fill(spec)
+        add_namespace(self.store, spec["namespace"])
+        document = self.store.create(CONTROL_PLANES, _control_plane(spec))
+        status = documents.status_skeleton(document, tenant.server.endpoint)
+        replicas = document["spec"]["controlPlane"]["deployment"]["replicas"]
+        ready = {"version": spec["version"], "status": "Ready"}
+        resources = {
+            "version": ready,
+            "deployment": documents.deployment_status(document, replicas, replicas, replicas),
+            "service": documents.service_status(document),
+        }
+        status |= {"observedGeneration": 1, "kubernetesResources": resources}
+        self.store.edit(CONTROL_PLANES, spec["namespace"], spec["name"], lambda held: held.update(status=status))
+        self.kamaji.adopt(document, tenant)
+
+    def _new_tenant(self, key: str, version: str, port: int = 0) -> Tenant:
+        return Tenant(key, version, self._faults, self._journal, self._directory, self.timers.phase, port)
+
+    def _tenant_of(self, document: Document) -> Tenant:
+        metadata = document["metadata"]
+        key = f"{metadata['namespace']}/{metadata['name']}"
+        if key not in self.tenants:
+            tenant = self.tenants[key] = self._new_tenant(key, document["spec"]["kubernetes"]["version"])
+            tenant.fill({})
+        return self.tenants[key]
+
+    def _forget(self, key: str) -> None:
+        """The tenant's control plane is gone, and with it its CA."""
+        tenant = self.tenants.pop(key, None)
+        if tenant is not None:
+            task = asyncio.get_running_loop().create_task(tenant.stop())
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+            tenant.authority.destroy()
+
+    def tenant_kubeconfig(self, key: str) -> str:
+        """admin.conf as the Secret holds it, "" while there is none."""
+        namespace, _, name = key.partition("/")
+        secret = self.store.get(SECRETS, namespace, f"{name}-admin-kubeconfig")
+        return base64.b64decode(secret["data"]["admin.conf"]).decode() if secret else ""
+
+    def look_again(self) -> None:
+        """Faults were added or removed."""
+        if self.kamaji is not None:
+            self.kamaji.look_again()
+        for tenant in self.tenants.values():
+            tenant.look_again()
+
+    async def stop(self) -> None:
+        self.timers.stop()
+        await asyncio.gather(self.server.stop(), *(tenant.stop() for tenant in self.tenants.values()), *self._leaving)
+
+    def snapshot(self) -> Document:
+        return {
+            "spec": self.spec,
+            "port": self.server.port,
+            "tokens": self.access.tokens,
+            "store": self.store.snapshot(),
+            "tenants": [tenant.snapshot() for tenant in self.tenants.values()],
+        }
+
+    def restore(self, snapshot: Document) -> None:
+        self.access.tokens.update(snapshot["tokens"])
+        self.store.restore(snapshot["store"])
+        for held in snapshot["tenants"]:
+            tenant = self.tenants[held["key"]] = self._new_tenant(held["key"], held["version"], held["port"])
+            tenant.restore(held)
+
+    async def resume(self) -> None:
+        """After `restore`: everything serves again, on the ports it had."""
+        await self.server.start()
+        for key, tenant in self.tenants.items():
+            port = tenant.server.port
+            await tenant.resume()
+            document = self.store.get(CONTROL_PLANES, *key.split("/"))
+            if self.kamaji is not None and document is not None and tenant.server.port != port:
+                self.kamaji.move(document, tenant)
+        if self.kamaji is not None:
+            self.kamaji.look_again()
+
+
+def _control_plane(spec: Document) -> Document:
+    """The TenantControlPlane of a world's tenant, with the CRD's defaults."""
+    owner = f"{spec['namespace']}_{spec['name']}".replace("-", "_")
+    metadata: Document = {
+        "name": spec["name"],
+        "namespace": spec["namespace"],
+        "finalizers": list(documents.FINALIZERS),
+    }
+    if spec.get("labels"):
+        metadata["labels"] = spec["labels"]
+    if spec.get("paused"):
+        metadata["annotations"] = {PAUSED: ""}
+    document: Document = {
+        "apiVersion": CONTROL_PLANES.api_version,
+        "kind": CONTROL_PLANES.kind,
+        "metadata": metadata,
+        "spec": {
+            "dataStore": "default",
+            "dataStoreSchema": owner,
+            "dataStoreUsername": owner,
+            "controlPlane": {
+                "deployment": {"replicas": spec.get("replicas", 2)},
+                "service": {"serviceType": "LoadBalancer"},
+            },
+            "kubernetes": {"version": spec["version"], "kubelet": {}},
+            "networkProfile": {"dnsServiceIPs": ["10.96.0.10"]},
+            "addons": {"coreDNS": {}, "kubeProxy": {}},
+        },
+    }
+    add_defaults(CONTROL_PLANE, document)
+    return document
