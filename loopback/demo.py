@@ -82,13 +82,14 @@ class Demo:
     def _start(self, listener: socket.socket) -> None:
         began = time.monotonic()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self.environment = self._addresses_and_secrets()
+        self.environment = self._settings()
         ready = self.directory / "world" / "ready.json"
         fleet = self.directory / "fleet.json"
         self._start_simulators(ready)
         self.valkey.launch()
         self.postgres.start()
         self.valkey.wait()
+        self.environment |= {"DATABASE_URL": self.postgres.url(), "REDIS_URL": self.valkey.url()}
         self._run("migrate", "--verbosity", "0")
         self.say("PostgreSQL and Valkey are up, and the database is ready.")
         self._wait_for(ready.exists, self.simulators[0])
@@ -102,12 +103,10 @@ class Demo:
         self._start_workers()
         self._announce(url, json.loads(ready.read_text()), json.loads(fleet.read_text()), time.monotonic() - began)
 
-    def _addresses_and_secrets(self) -> dict[str, str]:
-        """The children's environment: this machine only, plain http."""
+    def _settings(self) -> dict[str, str]:
+        """The children's environment, without the addresses that are not known yet: this machine only, plain http."""
         environment = os.environ | PACE | demo_directory.secrets_of(self.directory)
         environment |= {
-            "DATABASE_URL": self.postgres.url(),
-            "REDIS_URL": self.valkey.url(),
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "DEBUG": "",
             "INSECURE_COOKIES": "1",
@@ -245,7 +244,9 @@ def _answers(url: str) -> bool:
 
 
 def _end_of(log: Path) -> str:
-    return log.read_text(errors="replace").strip()[-2000:]
+    """The last lines of a log, and where the others are."""
+    lines = log.read_text(errors="replace").strip().splitlines()[-3:]
+    return "\n".join([*lines, f"All of it is in {log}"])
 
 
 def _has_a_screen() -> bool:

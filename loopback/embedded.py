@@ -172,7 +172,7 @@ class Postgres(_Server):
         self._as: tether.Identity = "same"
 
     def url(self, database: str = "postgres") -> str:
-        """For DATABASE_URL."""
+        """For DATABASE_URL, once it was started."""
         return f"postgresql://postgres@{quote(str(self._sockets), safe='')}/{database}"
 
     def _prepare(self) -> list[Path]:
@@ -245,7 +245,7 @@ class Valkey(_Server):
         self.pid_file = self.data / "server.pid"
 
     def url(self, database: int = 0) -> str:
-        """For REDIS_URL; there are 64 databases."""
+        """For REDIS_URL, once it was started; there are 64 databases."""
         return f"unix://{quote(str(self._socket))}?db={database}"
 
     @property

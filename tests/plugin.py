@@ -7,6 +7,7 @@ outside is used instead.
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -45,6 +46,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if worker:
         os.environ["REDIS_URL"] = _with_database(os.environ["REDIS_URL"], int(worker.removeprefix("gw")) + 1)
         return
+    # A run that is terminated cleans up as one that is interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("LOOPBACK_ENCRYPTION_KEYS", Fernet.generate_key().decode())

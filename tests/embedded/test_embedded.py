@@ -230,6 +230,22 @@ def test_a_data_directory_too_long_for_a_socket_works(empty: Path) -> None:
     assert not sockets.exists()
 
 
+def test_servers_that_have_crashed_come_back_at_the_same_address(data: Path) -> None:
+    deep = data / ("a" * 60) / ("b" * 60)
+    shutil.move(data / "postgres", deep / "postgres")
+    for server in (Postgres(deep / "postgres"), Valkey(deep / "valkey")):
+        server.start()
+        address = server.url()
+        assert server.process
+        server.process.kill()
+        assert eventually(server.has_ended)
+        server.start()
+        assert server.url() == address
+        assert not server.has_ended()
+        server.stop()
+    assert processes_of(deep) == []
+
+
 def test_a_server_that_cannot_start_says_why(data: Path) -> None:
     postgres = Postgres(data / "postgres", durable=False).start()
     postgres.stop()

@@ -66,6 +66,14 @@ class SealedField(models.TextField):  # type: ignore[type-arg]
         """Leave values as they are: sealing needs the keys and happens only when saved."""
         return value
 
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """Seal what is about to be saved, so that the instance does not go on carrying the plain text."""
+        value = super().pre_save(model_instance, add)
+        if value is not None and not isinstance(value, Sealed):
+            value = Sealed.of(str(value))
+            setattr(model_instance, self.attname, value)
+        return value
+
     def get_prep_value(self, value: Any) -> Any:
         """The token that is stored."""
         if value is None:

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 
-from workspaces.models.infrastructure import Host
 from workspaces.models.kubernetes import catalogue
 from workspaces.models.workspace import Workspace
 from workspaces.rules import upgrades
@@ -36,13 +35,12 @@ class Upgradable:
     def among(cls, workspaces: QuerySet[Workspace], busy: Collection[UUID]) -> Upgradable:
         """Read the catalogue and the odd kubelets (two queries). `busy` are the workspaces with an open operation."""
         made = cls(catalogue(), busy)
-        hosts = (
-            Host.objects.filter(workspace__in=workspaces.filter(type="kubernetes"))
-            .exclude(Q(node_name="") | Q(kubelet_version="") | Q(kubelet_version=F("workspace__kubernetes_version")))
-            .order_by("kubelet_version")
+        # One join each way: asked from the hosts' side, the workspaces would be read twice.
+        hosts = workspaces.filter(type="kubernetes").alias(node=F("hosts__node_name"))
+        odd = hosts.annotate(kubelet=F("hosts__kubelet_version")).exclude(
+            Q(node="") | Q(kubelet="") | Q(kubelet=F("kubernetes_version")) | Q(kubelet=None)
         )
-        columns = ("workspace_id", "kubelet_version", "workspace__state", *(f"workspace__{c}" for c in VERSION_COLUMNS))
-        found = list(hosts.values_list(*columns).distinct())
+        found = sorted(odd.order_by().values_list("pk", "kubelet", "state", *VERSION_COLUMNS).distinct())
         for pk, kubelet, *_ in found:
             made.odd[pk] = (*made.odd.get(pk, ()), kubelet)
         active = {pk: (running, wanted, limit) for pk, _, state, running, wanted, limit in found if state == "active"}

@@ -20,6 +20,14 @@ from workspaces.models.tenancy import Account, Caller, Project
 from workspaces.rules import lifecycle, permissions, versions
 
 
+def version_key(version: str) -> int:
+    """The integer that sorts `version`; 0 for one that no catalogue could hold, such as a vendor's own build."""
+    try:
+        return versions.sort_key(version)
+    except ValueError:
+        return 0
+
+
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     """Workspaces by who may do what with them and by what they need."""
 
@@ -118,8 +126,7 @@ class Workspace(models.Model):
 
     def observe_version(self, version: str) -> None:
         """Set the running version and the key that sorts it (not saved)."""
-        self.kubernetes_version = version
-        self.version_key = versions.sort_key(version) if version else 0
+        self.kubernetes_version, self.version_key = version, version_key(version)
 
     def is_stale(self, now: Any) -> bool:
         """Whether the last look is older than three reconciliation periods: nothing here may be called green then."""

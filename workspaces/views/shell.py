@@ -1,0 +1,105 @@
+"""What the frame of every console page shows: the place, the counts beside the navigation, the day strip, the theme.
+
+Asked for by `templates/base.html` through the tag `{% shell %}`, so fragments do not pay for it: four queries, fewer on
+the fleet page, which has counted already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from workspaces.models import Operation, Project, Workspace
+from workspaces.views import strip
+from workspaces.views.access import account_of
+
+# A menu is for choosing at a glance; beyond this many the fleet page's filters are quicker.
+MENU_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPlace:
+    """A project the account may see, with its organization."""
+
+    id: UUID
+    name: str
+    organization_id: UUID
+    organization: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The organization and the project a page is about; None stands for all of them."""
+
+    organization: str
+    project: str
+    organization_id: UUID | None = None
+    project_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Everything the frame shows."""
+
+    now: datetime
+    place: Place
+    organizations: list[tuple[UUID, str]]
+    projects: list[ProjectPlace]
+    projects_left_out: int
+    workspaces: int
+    open_operations: int
+    day: strip.Day
+
+
+def projects_of(request: HttpRequest) -> list[ProjectPlace]:
+    """Every project the account may see, by organization and name (one query a request)."""
+    known: list[ProjectPlace] | None = getattr(request, "_projects", None)
+    if known is None:
+        rows = Project.objects.allowing(account_of(request)).order_by("organization__name", "name")
+        known = [ProjectPlace(*row) for row in rows.values_list("id", "name", "organization_id", "organization__name")]
+        request._projects = known  # type: ignore[attr-defined]
+    return known
+
+
+def shell_of(request: HttpRequest, page: Mapping[str, Any]) -> Shell:
+    """The frame of one page. Of the page's own context it uses `workspace`, and what the fleet page has read."""
+    account, now = account_of(request), page.get("now") or timezone.now()
+    visible = Workspace.objects.allowing(account)
+    projects = projects_of(request)
+    place = page.get("place") or _place_of(page.get("workspace"), projects)
+    organizations = {project.organization_id: project.organization for project in projects}
+    shown = [p for p in projects if place.organization_id in (None, p.organization_id)]
+    count, busy = page.get("workspace_count"), page.get("open_operation_count")
+    return Shell(
+        now=now,
+        place=place,
+        organizations=list(organizations.items())[:MENU_LIMIT],
+        projects=shown[:MENU_LIMIT],
+        projects_left_out=max(0, len(shown) - MENU_LIMIT),
+        workspaces=visible.exclude(state="deleted").count() if count is None else count,
+        open_operations=Operation.objects.open().filter(workspace__in=visible).count() if busy is None else busy,
+        day=page.get("day") or strip.day_of(account, now),
+    )
+
+
+def _place_of(workspace: Workspace | None, projects: list[ProjectPlace]) -> Place:
+    """Of a workspace page its project; elsewhere everything the account may see."""
+    if workspace is not None:
+        project = workspace.project
+        return Place(project.organization.name, project.name, project.organization_id, project.pk)
+    return place_among(projects)
+
+
+def place_among(projects: list[ProjectPlace]) -> Place:
+    """The place that covers all of `projects`: their one organization, or all organizations."""
+    organizations = {project.organization_id: project.organization for project in projects}
+    if len(organizations) == 1:
+        ((pk, name),) = organizations.items()
+        return Place(name, "All projects", pk)
+    return Place("All organizations", "All projects")
