@@ -27,8 +27,7 @@ from loopback.embedded import EmbeddedError, Postgres, Valkey
 from loopback.supervisor import Child
 
 ROOT = Path(__file__).resolve().parent.parent
-# The simulated world is quick, so it is asked more often; nothing else of the product is set differently.
-PACE = {"LOOPBACK_POLL_SECONDS": "1", "LOOPBACK_RECONCILE_SECONDS": "15"}
+# The one thing that is quicker than life: seconds that a phase of the simulated world takes.
 PHASE_SECONDS = "1.0"
 # Seconds for a child to answer after its start, and to stop after it was asked.
 START_PATIENCE, STOP_PATIENCE = 90.0, 3.0
@@ -105,7 +104,7 @@ class Demo:
 
     def _settings(self) -> dict[str, str]:
         """The children's environment, without the addresses that are not known yet: this machine only, plain http."""
-        environment = os.environ | PACE | demo_directory.secrets_of(self.directory)
+        environment = os.environ | demo_directory.secrets_of(self.directory)
         environment |= {
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "DEBUG": "",

@@ -34,7 +34,7 @@ def serves(pid: int, data: Path) -> bool:
         with suppress(OSError):
             return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         return False
-    shown = subprocess.run(["/bin/ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)  # noqa: S603
+    shown = subprocess.run(["/bin/ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
     return str(data) in shown.stdout
 
 

@@ -40,7 +40,7 @@ class Child:
     def start(self) -> None:
         """Start it; its output goes to the end of `log`."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 tether.command(self.command, self.dies_by),
                 cwd=self.directory,
                 env=self.environment,

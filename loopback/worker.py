@@ -43,7 +43,7 @@ class StepWorker(Worker):  # type: ignore[misc]
             importlib.import_module(module)
         return bool(super().work(*args, **kwargs))
 
-    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Seconds without a sign of life after which a job counts as abandoned: three times the monitoring interval."""
         return 15
 

@@ -12,11 +12,21 @@ from tests.simulators.running import RunningWorld
 from workspaces.models import Account, KubernetesVersion, Workspace
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings) -> None:
+    """Hashing a password slowly is Django's business; here it would cost half a second for each account."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def alice(db: None) -> Account:
     """Administers Kestrel Freight."""
     return cast.account(
-        "alice@kestrel.example", "administrator", on=cast.organization("Kestrel Freight"), first_name="Alice", last_name="Ahrens"
+        "alice@kestrel.example",
+        "administrator",
+        on=cast.organization("Kestrel Freight"),
+        first_name="Alice",
+        last_name="Ahrens",
     )
 
 

@@ -183,7 +183,9 @@ def test_an_upgrade_is_accepted_with_the_address_of_its_operation(operator: Scri
     assert again.json()["operation"] == str(operation.pk)
 
 
-@pytest.mark.parametrize("body", [{}, {"version": 1.35}, {"version": None}, {"version": "1.35.7", "force": True}, [], "x"])
+@pytest.mark.parametrize(
+    "body", [{}, {"version": 1.35}, {"version": None}, {"version": "1.35.7", "force": True}, [], "x"]
+)
 def test_a_wrong_upgrade_body_is_422_and_starts_nothing(operator: Script, workspace: Workspace, body: Any) -> None:
     answer = operator.post(f"/workspaces/{workspace.pk}/upgrade", body)
     assert answer.status_code == 422

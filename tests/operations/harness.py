@@ -27,16 +27,6 @@ from workspaces.operations.engine import Context, Outcome, StepFunction
 from workspaces.providers.errors import Temporary
 
 REPOSITORY = Path(__file__).parents[2]
-WORKLOADS: list[dict[str, Any]] = [
-    {
-        "namespace": "shop",
-        "name": "web",
-        "kind": "Deployment",
-        "replicas": 3,
-        "ready": 3,
-        "budget": {"minAvailable": 1},
-    },
-]
 
 
 # --- The world --------------------------------------------------------------------------------------------------------
@@ -46,15 +36,15 @@ def linked(world: RunningWorld, workspace: Workspace, **tenant: Any) -> Workspac
     names = list(workspace.hosts.values_list("name", flat=True))
     cluster = workspace.management_cluster
     assert cluster is not None
-    spec = {
+    spec: dict[str, Any] = {
         "namespace": workspace.namespace,
         "name": workspace.control_plane,
         "version": f"v{version}",
         "replicas": 2,
         "nodes": [{"name": name, "kubelet": f"v{version}", "ready": True} for name in names],
-        "workloads": WORKLOADS,
+        "workloads": [_web(budget=len(names) > 1)],
     }
-    package = f"{version}-1.1"
+    kubelets = {node["name"]: node["kubelet"].removeprefix("v") for node in (spec | tenant)["nodes"]}
     ready = world.add(
         {
             "management_clusters": [
@@ -66,7 +56,7 @@ def linked(world: RunningWorld, workspace: Workspace, **tenant: Any) -> Workspac
                     "cluster": f"{workspace.namespace}/{workspace.control_plane}",
                     "node": name,
                     "os": "debian-13",
-                    "packages": {"kubeadm": package, "kubelet": package, "kubectl": package},
+                    "packages": dict.fromkeys(("kubeadm", "kubelet", "kubectl"), f"{kubelets[name]}-1.1"),
                     "held": ["kubeadm", "kubelet", "kubectl"],
                 }
                 for name in names
@@ -89,6 +79,12 @@ def linked(world: RunningWorld, workspace: Workspace, **tenant: Any) -> Workspac
             },
         )
     return Workspace.objects.select_related("project", "management_cluster").get(pk=workspace.pk)
+
+
+def _web(*, budget: bool) -> dict[str, Any]:
+    """A web front; on a single host no replica could move elsewhere, so a budget there would never yield."""
+    web = {"namespace": "shop", "name": "web", "kind": "Deployment", "replicas": 3, "ready": 3}
+    return web | {"budget": {"minAvailable": 1}} if budget else web
 
 
 def version_patches(world: RunningWorld, workspace: Workspace) -> list[str]:
@@ -151,9 +147,10 @@ def failing_once_after(seen: set[int]) -> Callable[[StepFunction], StepFunction]
     return wrap
 
 
-def story(operation: Operation) -> list[tuple[str, str, int, str]]:
-    """The steps as they stand, for the message of a failed test."""
-    return list(operation.steps.order_by("position").values_list("title", "state", "attempts", "message"))
+def story(operation: Operation) -> str:
+    """Where it stands, for the message of a failed test."""
+    steps = operation.steps.exclude(state__in=("done", "pending")).values_list("title", "state", "attempts", "message")
+    return "\n".join([f"{operation.state}: {operation.error_message}", *(str(step) for step in steps)])
 
 
 # --- Workers to be killed ---------------------------------------------------------------------------------------------

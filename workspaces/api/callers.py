@@ -18,7 +18,7 @@ from workspaces.rules import permissions
 class KeyAuth(HttpBearer):
     """`Authorization: Bearer lb_…`. The last use is written at most once a minute."""
 
-    def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:  # noqa: ARG002
+    def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:
         """The key, if it is valid."""
         key = ApiKey.holding(token)
         if key is not None:

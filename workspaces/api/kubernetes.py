@@ -6,13 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from ninja import Router
 
 from workspaces.api.callers import actor, get_workspace
 from workspaces.api.operations import accepted
 from workspaces.api.problems import refused
 from workspaces.api.schemas import KubernetesShape, OperationShape, PlanShape, ProblemDocument, UpgradeBody
-from workspaces.models import Workspace, catalogue
+from workspaces.models import Workspace
+from workspaces.models.outlook import look
 from workspaces.operations import upgrade as operation
 from workspaces.rules import upgrades
 from workspaces.rules.refusal import Refused
@@ -28,8 +30,9 @@ NOT_KUBERNETES = Refused("not_kubernetes", "This workspace is a set of bare-meta
 def kubernetes(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     """The running version's record, the eligible targets, and every other version with the reason it is not offered."""
     workspace = _kubernetes_workspace(request, pk)
-    versions = catalogue()
-    targets = upgrades.targets(operation.situation(workspace), versions)
+    outlook = look(workspace, timezone.now())
+    versions = outlook.facts.catalogue
+    targets = upgrades.targets(outlook.situation, versions)
     running = workspace.kubernetes_version
     return {
         "current": next((_version(one) for one in versions if one.version == running), None),
@@ -42,7 +45,8 @@ def kubernetes(request: HttpRequest, pk: UUID) -> dict[str, Any]:
                 "unschedulable": host.unschedulable,
                 "observed_at": host.observed_at,
             }
-            for host in workspace.hosts.exclude(node_name="")
+            for host in outlook.hosts
+            if host.node_name
         ],
         "targets": [_version(one) for one in targets.eligible],
         "recommended": targets.recommended,
@@ -79,7 +83,8 @@ def _version(one: CatalogueVersion) -> dict[str, Any]:
 def plan(request: HttpRequest, pk: UUID, to: str) -> dict[str, Any]:
     """The fewest hops to a version, and where the workers need not move; 409 says why there is no way."""
     workspace = _kubernetes_workspace(request, pk)
-    hops = upgrades.plan(operation.situation(workspace), to, catalogue())
+    outlook = look(workspace, timezone.now())
+    hops = upgrades.plan(outlook.situation, to, outlook.facts.catalogue)
     if isinstance(hops, Refused):
         raise refused(hops)
     return {"hops": hops}

@@ -17,7 +17,7 @@ from workspaces.api.schemas import DecisionShape, ForecastShape, Page, ProblemDo
 from workspaces.api.tenancy import Limit
 from workspaces.models import Decision, MaintenancePlan
 from workspaces.models.maintenance import StaleVersion
-from workspaces.operations import maintenance
+from workspaces.models.outlook import look
 from workspaces.rules import maintenance as rules
 from workspaces.rules import planner
 
@@ -103,7 +103,7 @@ def _answer(plan: MaintenancePlan, **more: Any) -> HttpResponse:
 def forecast(request: HttpRequest, pk: UUID, days: Annotated[int, Query(ge=1, le=31)] = 7) -> list[dict[str, Any]]:
     """What each coming window would do, why, and what would stop it: the scheduler's own planner."""
     workspace = get_workspace(request, pk)
-    plan = workspace.maintenance_plan.as_rule()
+    plan, now = workspace.maintenance_plan.as_rule(), timezone.now()
     return [
         {
             "lane": one.window.lane,
@@ -112,7 +112,7 @@ def forecast(request: HttpRequest, pk: UUID, days: Annotated[int, Query(ge=1, le
             "reasons": [{"code": reason.code, "message": reason.message} for reason in one.reasons],
             "blocked_by": [{"code": reason.code, "message": reason.message} for reason in one.blocked_by],
         }
-        for one in planner.forecast(plan, maintenance.facts(workspace), timezone.now(), days)
+        for one in planner.forecast(plan, look(workspace, now).facts, now, days)
     ]
 
 

@@ -179,7 +179,8 @@ def _write(row: Model, **values: Any) -> None:
 
 def _cut(row: Model, name: str, value: Any) -> Any:
     """The value as its column can hold it: one vendor's overlong text must not end the look at all the others."""
-    return value[: row._meta.get_field(name).max_length] if isinstance(value, str) else value
+    longest = getattr(row._meta.get_field(name), "max_length", None)
+    return value[:longest] if isinstance(value, str) else value
 
 
 def _pks(rows: Iterable[Workspace]) -> list[UUID]:

@@ -7,12 +7,15 @@ decided by `rules/upgrades.py`, at the click and again as the first step.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
-from workspaces.models import Actor, Host, Operation, StepPlan, Workspace, catalogue
+from workspaces.models import Actor, Host, Operation, StepPlan, Workspace
+from workspaces.models.outlook import look
 from workspaces.operations import connections, dispatch, nodes
 from workspaces.operations.engine import Context, Done, Outcome, StepFunction, Wait
 from workspaces.providers.errors import Permanent
@@ -32,27 +35,10 @@ STAGES = (
 
 
 # --- Starting ---------------------------------------------------------------------------------------------------------
-def situation(workspace: Workspace, *, own: Operation | None = None) -> upgrades.Situation:
-    """What the rules need to know about the workspace, from rows (two queries)."""
-    # A kubelet that was never seen stays in the list as "": the rules count it as too old.
-    kubelets = workspace.hosts.exclude(node_name="").values_list("kubelet_version", flat=True)
-    others = Operation.objects.open().filter(workspace=workspace)
-    running = (others.exclude(pk=own.pk) if own else others).first()
-    cluster = workspace.management_cluster
-    return upgrades.Situation(
-        workspace_type=workspace.type,
-        state=workspace.state,
-        running_version=workspace.kubernetes_version or None,
-        kubelet_versions=tuple(kubelets),
-        kamaji_max=cluster.max_version if cluster else "",
-        control_plane_wanted=workspace.control_plane_wanted or None,
-        open_operation=(str(running.pk), running.title) if running else None,
-    )
-
-
 def start(workspace: Workspace, target: str, *, actor: Actor) -> Operation | Refused:
     """Start moving `workspace` to the catalogue version `target`, or say why not."""
-    refused = upgrades.refuse_upgrade(situation(workspace), target, catalogue())
+    known = look(workspace, timezone.now()).facts
+    refused = upgrades.refuse_upgrade(known.situation, target, known.catalogue)
     if refused:
         return refused
     with transaction.atomic():
@@ -110,17 +96,15 @@ def check(context: Context) -> Outcome:
         kubelets = {node.name: node.kubelet_version for node in cluster.nodes()}
     with connections.control_plane(workspace) as (_, seen):
         _refuse_stuck(seen)
-    now_seen = situation(workspace, own=context.operation)
-    fresh = upgrades.Situation(
-        workspace_type=now_seen.workspace_type,
-        state=now_seen.state,
-        running_version=seen.running_version or now_seen.running_version,
+    known = look(workspace, context.now).facts
+    fresh = replace(
+        known.situation,
+        running_version=seen.running_version or known.situation.running_version,
         kubelet_versions=tuple(kubelets.values()),
-        kamaji_max=now_seen.kamaji_max,
         control_plane_wanted=seen.wanted_version,
-        open_operation=now_seen.open_operation,
+        open_operation=None,  # this one
     )
-    refused = upgrades.refuse_upgrade(fresh, target, catalogue())
+    refused = upgrades.refuse_upgrade(fresh, target, known.catalogue)
     # A second run of this step after the control plane moved is no new start: the rules see "same version" then.
     if refused and not (refused.code == "same_version" and seen.wanted_version == target):
         raise Permanent(

@@ -84,7 +84,9 @@ def control_plane(seen: Seen) -> Condition:
     if seen.management_trouble:
         return Condition("control_plane", "unknown", seen.management_trouble.code, seen.management_trouble.message)
     if seen.control_plane_status == "Gone":
-        return Condition("control_plane", "false", "gone", "Its control plane is not on the management cluster any more.")
+        return Condition(
+            "control_plane", "false", "gone", "Its control plane is not on the management cluster any more."
+        )
     if seen.paused:
         text = "The annotation kamaji.clastix.io/paused keeps Kamaji from working on it."
         return Condition("control_plane", "false", "paused", text)

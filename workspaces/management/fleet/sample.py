@@ -23,6 +23,7 @@ Trouble = Literal[
     "off",
     "leaving",
     "unreachable",
+    "unjoined",
     "starting",
 ]
 
@@ -64,7 +65,7 @@ FLEET: dict[str, dict[str, tuple[str, ...]]] = {
             "load-forecast k 1.35.7 3",
             "grid-twin k 1.35.4 3",
             "substation-edge m - 4",
-            "alarm-router k 1.35.7 2",
+            "alarm-router m - 2",
         ),
         "Metering": (
             "meter-intake k 1.35.7 5",
@@ -99,12 +100,12 @@ FLEET: dict[str, dict[str, tuple[str, ...]]] = {
         "Imaging": (
             "pacs-core k 1.35.4 4",
             "pacs-viewer k 1.35.7 2",
-            "dicom-gateway k 1.35.7 2",
-            "gpu-inference m - 3",
+            "dicom-gateway m - 2",
+            "gpu-inference m - 3 unreachable",
             "imaging-lab k 1.36.2 2",
         ),
         "Research": (
-            "cohort-query k 1.35.7 3",
+            "cohort-query k 1.35.7 3 unjoined",
             "genomics m - 4",
             "notebooks k 1.36.2 2",
             "trial-registry k 1.35.4 2",
@@ -177,6 +178,11 @@ class SampleWorkspace:
         ]
 
     @property
+    def node_names(self) -> list[str]:
+        """The hosts that have joined the cluster."""
+        return self.host_names[:-1] if self.trouble == "unjoined" else self.host_names
+
+    @property
     def location(self) -> str:
         """Where its hosts are."""
         return LOCATIONS[self.organization]
@@ -187,7 +193,9 @@ class SampleWorkspace:
         return {"half_upgraded": ("1.34.11", 1), "failed_drain": ("1.34.8", 1)}.get(self.trouble)
 
     def kubelet_version(self, number: int) -> str:
-        """The kubelet's version on the host with that index."""
+        """The kubelet's version on the host with that index; "" on one that has not joined."""
+        if number >= len(self.node_names):
+            return ""
         if self.upgraded_from and number >= self.upgraded_from[1]:
             return self.upgraded_from[0]
         return self.version
@@ -196,7 +204,7 @@ class SampleWorkspace:
 def workspaces(number: int = 60) -> list[SampleWorkspace]:
     """The first `number` of the fleet, spread over all projects; beyond sixty the names repeat with a number."""
     chance = random.Random(60)
-    made = []
+    made: list[SampleWorkspace] = []
     for turn in count():
         for organization, project, text in _interleaved():
             if len(made) == number:

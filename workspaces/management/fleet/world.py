@@ -73,7 +73,7 @@ def _tenant(one: SampleWorkspace) -> dict[str, Any]:
                 "unschedulable": False,
                 "internal_ip": f"10.{len(one.name)}.{sum(map(ord, one.name)) % 250}.{number + 4}",
             }
-            for number, name in enumerate(one.host_names)
+            for number, name in enumerate(one.node_names)
         ],
         "workloads": _workloads(one),
         "deprecated_apis": [],
@@ -127,7 +127,7 @@ def _hosts(one: SampleWorkspace) -> list[dict[str, Any]]:
             continue  # its row has an address at which nothing listens
         host: dict[str, Any] = {"name": name, "os": "debian-13", "packages": {"openssl": "3.5.1-1"}, "held": []}
         if one.type == "kubernetes":
-            package = f"{one.kubelet_version(number)}-1.1"
+            package = f"{one.kubelet_version(number) or one.version}-1.1"
             host |= {
                 "cluster": f"{one.namespace}/{one.name}",
                 "node": name,
