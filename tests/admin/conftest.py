@@ -1,0 +1,93 @@
+"""One row of every noun, so that no page of the admin is empty, and secrets to look for in the pages."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests import cast
+from workspaces.models import (
+    PLATFORM,
+    Account,
+    Advisory,
+    ApiKey,
+    BillingAgreement,
+    ComputeProfile,
+    Decision,
+    DnsRecord,
+    Event,
+    Hold,
+    Integration,
+    LogLine,
+    Operation,
+    PriceOverride,
+    ProfileLocation,
+    ProviderAccount,
+    SshKey,
+    StepPlan,
+    Workspace,
+)
+
+SECRETS = {
+    "kubeconfig": "apiVersion: v1",
+    "token": "hcloud-token-of-kestrel",
+    "ssh": "private-key-of-kestrel",
+    "integration": "monitoring-secret-of-kestrel",
+}
+
+
+@pytest.fixture
+def rows(alice: Account, root: Account, workspace: Workspace, catalogue_rows: Any) -> dict[str, Any]:
+    """A row of every noun, by the noun's lower-case name."""
+    kestrel = cast.organization("Kestrel Freight")
+    provider = ProviderAccount.objects.create(organization=kestrel, name="Kestrel cloud", token=SECRETS["token"])
+    profile = ComputeProfile.objects.create(
+        provider_account=provider, name="ccx23", family="ccx", cores=4, memory_gb=16, disk_gb=160, architecture="x86"
+    )
+    ProfileLocation.objects.create(
+        profile=profile, location="fsn1", available=True, currency="EUR", hourly=1, monthly=9
+    )
+    agreement = BillingAgreement.objects.create(organization=kestrel, number="KF-2026", valid_from=date(2026, 1, 1))
+    PriceOverride.objects.create(agreement=agreement, clause="4.1", component="hourly", kind="percent", amount=90)
+    operation = Operation.start(workspace, "upgrade", "Upgrade", [StepPlan("look", "Look")], actor=PLATFORM)
+    assert isinstance(operation, Operation)
+    key, text = ApiKey.issue(name="ci", organization=kestrel, role="viewer", created_by=alice)
+    Hold.objects.create(
+        workspace=workspace, reason="Freeze", set_by=root, expires_at=timezone.now() + timedelta(days=1)
+    )
+    Decision.objects.create(
+        workspace=workspace, lane="routine", opens_at=timezone.now(), outcome="nothing", reason="current", message="-"
+    )
+    LogLine.objects.create(operation=operation, text="Looked.")
+    DnsRecord.objects.create(
+        workspace=workspace, provider_account=provider, zone="k.example", name="api", value="192.0.2.1"
+    )
+    Integration.objects.create(workspace=workspace, kind="monitoring", name="Grafana", secret=SECRETS["integration"])
+    SshKey.objects.create(name="fleet", private_key=SECRETS["ssh"])
+    Advisory.objects.create(name="USN-1", severity="high")
+    return {
+        "provideraccount": provider,
+        "billingagreement": agreement,
+        "operation": operation,
+        "apikey": key,
+        "apikey_text": text,
+        "organization": kestrel,
+        "workspace": workspace,
+        "event": Event.objects.first(),
+    }
+
+
+@pytest.fixture
+def as_root(client: Client, root: Account) -> Client:
+    """A browser in which the platform's administrator is signed in."""
+    return cast.sign_in(client, root)
+
+
+@pytest.fixture
+def staff(db: None) -> Account:
+    """Support staff without any permission yet."""
+    return cast.account("sam@loopback.example", is_staff=True, first_name="Sam", last_name="Support")
