@@ -6,9 +6,11 @@ in a forked child. What a step means, and what happens when it fails, is in `wor
 
 import importlib
 import signal
+import uuid
+from contextlib import suppress
 from typing import Any
 
-from django.db import connections
+from django.db import OperationalError, connections
 from rq import Queue, Worker
 from rq.job import Job
 
@@ -41,7 +43,14 @@ class StepWorker(Worker):  # type: ignore[misc]
         """Load what steps need, then work until told to stop."""
         for module in PRELOADED:
             importlib.import_module(module)
+        self._warm_up()
         return bool(super().work(*args, **kwargs))
+
+    def _warm_up(self) -> None:
+        """Take a step of an operation that is not there: what Django compiles for it, each forked child inherits."""
+        with suppress(OperationalError):  # the database may come later; then the first steps are slower
+            importlib.import_module("workspaces.jobs").run_operation(str(uuid.uuid4()))
+        connections.close_all()
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Seconds without a sign of life after which a job counts as abandoned: three times the monitoring interval."""

@@ -78,6 +78,7 @@ def kubernetes(name: str = "ledger-prod", *, hosts: int = 3, version: str = "1.3
         "control_plane_status": "Ready",
         "control_plane_wanted": version,
         "control_plane_replicas": 2,
+        "kubelet_versions": version if hosts else "",
         "host_count": hosts,
         "hosts_ready": hosts,
         "observed_at": NOW,

@@ -18,6 +18,8 @@ from workspaces.models import (
     Step,
     Workspace,
 )
+from workspaces.models.health import reassess
+from workspaces.models.outlook import look
 from workspaces.operations import upgrade
 from workspaces.rules import upgrades
 
@@ -192,19 +194,22 @@ def test_upgradable_means_that_no_refusal_waits_behind_the_click(alices, alice, 
         kubelet_version="1.34.8"
     )
     upgrade.start(cast.kubernetes("running"), "1.35.7", actor=Actor.of(alice))
+    reassess(list(Workspace.objects.values_list("pk", flat=True)), cast.NOW)
     rows = [version.as_rule() for version in KubernetesVersion.objects.all()]
     expected = {
         seen.name
-        for seen in Workspace.objects.all()
-        if any(not upgrades.refuse_upgrade(upgrade.situation(seen), version.version, rows) for version in rows)
-        and upgrades.targets(upgrade.situation(seen), rows).eligible
+        for seen in Workspace.objects.select_related("project", "management_cluster")
+        if any(not upgrades.refuse_upgrade(look(seen, cast.NOW).situation, row.version, rows) for row in rows)
+        and upgrades.targets(look(seen, cast.NOW).situation, rows).eligible
     }
     assert expected == {"ledger-prod", "one-behind", "old-workers"}
     assert set(names(alices, state="upgradable")) == expected
     page = alices.get("/workspaces")
     assert counts(page)["upgradable"] == 3
     for shown in page.context["rows"]:
-        seen = upgrade.situation(Workspace.objects.get(pk=shown.pk))
+        seen = look(
+            Workspace.objects.select_related("project", "management_cluster").get(pk=shown.pk), cast.NOW
+        ).situation
         if shown.name != "running":
             assert shown.target == (upgrades.targets(seen, rows).recommended or "")
 

@@ -202,7 +202,7 @@ def test_what_another_operation_has_followed_is_not_continued(bobs, alice, works
     assert "/retry" not in answer.content.decode()
     answer = bobs.post(f"/operations/{failed.pk}/retry")
     assert answer.status_code == 409
-    assert "Nothing was changed Another operation has run since. Start a new one instead." in text(answer)
+    assert "is running. Wait for it to end, or stop it." in text(answer)
     failed.refresh_from_db()
     assert failed.state == "failed"
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from workspaces.models.event import Actor, Event
@@ -76,8 +76,7 @@ class Operation(models.Model):
     lease_token = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     wake_at = models.DateTimeField(null=True, blank=True)
-    dispatched_at = models.DateTimeField(null=True, blank=True)
-    dispatches = models.PositiveIntegerField(default=0)
+    dispatched_at = models.DateTimeField(null=True, blank=True, help_text="Last handed to the queue.")
     objects = OperationQuerySet.as_manager()
 
     class Meta:
@@ -181,7 +180,10 @@ class Operation(models.Model):
                 current = Operation.objects.select_for_update().get(pk=self.pk)
                 if not current.can_be_retried:
                     return Refused("not_retryable", "Only a failed or stopped operation can be continued.")
-                if current.workspace.operations.filter(created_at__gt=current.created_at).exists():
+                later = Operation.objects.filter(workspace=current.workspace_id, created_at__gt=current.created_at)
+                if later.open().exists():
+                    return already_running(current.workspace)
+                if later.exists():
                     return Refused("superseded", "Another operation has run since. Start a new one instead.")
                 current.steps.filter(state="failed").update(
                     state="pending", finished_at=None, failures=0, started_at=None, message=""
@@ -265,9 +267,3 @@ class LogLine(models.Model):
 
     def __str__(self) -> str:
         return self.text
-
-
-def next_dispatch(operation_id: uuid.UUID, now: datetime) -> int:
-    """Count one more handing-over to the queue; the number makes the queue's job id unique."""
-    Operation.objects.filter(pk=operation_id).update(dispatched_at=now, dispatches=F("dispatches") + 1)
-    return Operation.objects.values_list("dispatches", flat=True).get(pk=operation_id)

@@ -76,15 +76,16 @@ class Workspace(models.Model):
     control_plane_paused = models.BooleanField(default=False, help_text="Kamaji is told to leave it alone.")
     control_plane_replicas = models.PositiveSmallIntegerField(default=0)
     endpoint = models.CharField(max_length=255, blank=True)
+    kubelet_versions = models.CharField(
+        max_length=500, blank=True, help_text="Of its nodes, each once, apart by spaces; ? where one was never seen."
+    )
     host_count = models.PositiveSmallIntegerField(default=0)
     hosts_ready = models.PositiveSmallIntegerField(default=0)
     look_error_code = models.CharField(
         max_length=30, blank=True, help_text="Why its own API or hosts could not be asked."
     )
     look_error = models.TextField(blank=True)
-    conditions = models.JSONField(
-        default=list, blank=True, help_text="type, value, reason, message, since, observed_at."
-    )
+    conditions = models.JSONField(default=list, blank=True, help_text="type, value, reason, message, since.")
     attention = models.CharField(max_length=200, blank=True, help_text="Why a person should look; empty: no reason.")
     attention_tone = models.CharField(max_length=10, blank=True)
     observed_at = models.DateTimeField(null=True, blank=True)

@@ -14,24 +14,33 @@ from django.db import transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from workspaces.models import Workspace
-from workspaces.models.operation import next_dispatch
+from workspaces.models import Operation, Workspace
 
 logger = logging.getLogger(__name__)
 
 
 def run_soon(operation_id: uuid.UUID) -> None:
     """Wake a worker for the operation once the surrounding transaction is committed."""
-    transaction.on_commit(lambda: wake(operation_id), robust=True)
+    _mark(operation_id)
+    transaction.on_commit(lambda: _enqueue(operation_id), robust=True)
 
 
 def wake(operation_id: uuid.UUID) -> bool:
     """Put the operation's key on the queue now; False when the queue cannot be reached."""
+    _mark(operation_id)
+    return _enqueue(operation_id)
+
+
+def _mark(operation_id: uuid.UUID) -> None:
+    Operation.objects.filter(pk=operation_id).update(dispatched_at=timezone.now())
+
+
+def _enqueue(operation_id: uuid.UUID) -> bool:
     # A job id for each handing-over: RQ deletes a finished job by its id, and would take a queued twin along.
-    number = next_dispatch(operation_id, timezone.now())
+    job_id = f"{operation_id.hex}-{uuid.uuid4().hex[:8]}"
     try:
         django_rq.get_queue("operations").enqueue(
-            "workspaces.jobs.run_operation", str(operation_id), job_id=f"{operation_id.hex}-{number}", failure_ttl=3600
+            "workspaces.jobs.run_operation", str(operation_id), job_id=job_id, failure_ttl=3600
         )
     except RedisError as error:
         logger.warning("Operation %s not handed to the queue, the scheduler repeats it: %s", operation_id, error)

@@ -114,7 +114,8 @@ def _claim(operation_id: uuid.UUID) -> Context | None:
     """Take the lease and mark the next step as running; None when there is nothing to do here."""
     now = timezone.now()
     with transaction.atomic():
-        operation = Operation.objects.due(now).select_for_update(of=("self",)).filter(pk=operation_id).first()
+        due = Operation.objects.due(now).select_related("workspace__project", "workspace__management_cluster")
+        operation = due.select_for_update(of=("self",)).filter(pk=operation_id).first()
         if operation is None:
             return None
         step = operation.steps.exclude(state__in=("done", "skipped")).order_by("position").first()
@@ -134,9 +135,6 @@ def _claim(operation_id: uuid.UUID) -> Context | None:
         step.started_at = step.started_at or now
         step.attempts += 1
         step.save(update_fields=["state", "started_at", "attempts"])
-    operation.workspace = Workspace.objects.select_related("project", "management_cluster").get(
-        pk=operation.workspace_id
-    )
     return Context(operation, step, now, operation.lease_token)
 
 
@@ -193,6 +191,8 @@ def _settle(context: Context, outcome: Outcome | ProviderError) -> None:
                 _fail(operation, step, outcome, now)
         step.save(update_fields=["state", "finished_at", "message", "failures", "failing_since"])
         operation.save()
+        if operation.state == "pending":
+            dispatch.run_soon(operation.pk)
 
 
 def _step_done(operation: Operation, step: Step, outcome: Done, now: datetime) -> None:
@@ -208,7 +208,6 @@ def _step_done(operation: Operation, step: Step, outcome: Done, now: datetime) -
         _finish(operation, "succeeded", now)
         return
     operation.state = "pending"
-    dispatch.run_soon(operation.pk)
 
 
 def _pause(operation: Operation, step: Step, seconds: float, why: str, now: datetime) -> None:

@@ -14,12 +14,13 @@ Value = Literal["true", "false", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class HostSeen:
-    """A host as last seen; `ready` is None when it is not known."""
+    """A host as last seen; `ready` is None when it is not known, `joined` whether it is a node of the cluster."""
 
     name: str
     ready: bool | None
     kubelet_version: str
     message: str
+    joined: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _attention(seen: Seen, conditions: list[Condition]) -> tuple[str, str]:
     if seen.failed_operation:
         return seen.failed_operation, "bad"
     for condition in conditions:
-        explained = seen.operation_open and condition.value == "false"
+        explained = seen.operation_open and condition.reason in ("moving", "not_ready")
         if condition.value == "true" or explained or condition.reason == "not_seen":
             continue
         return condition.message, "bad" if condition.value == "false" and condition.reason not in (

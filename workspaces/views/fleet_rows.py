@@ -39,6 +39,7 @@ class Seen(NamedTuple):
     hosts_ready: int
     version: str
     wanted: str
+    kubelets: str
     kamaji_max: str | None
     os_name: str | None
     enabled: bool | None
@@ -95,7 +96,7 @@ def read_rows(page: QuerySet[Workspace]) -> list[Seen]:
         )
     )  # fmt: skip
     operations = _open_operations([row[0] for row in found])
-    return [Seen._make((*row[:20], row[20:], operations.get(row[0]))) for row in found]
+    return [Seen._make((*row[:21], row[21:], operations.get(row[0]))) for row in found]
 
 
 def _open_operations(keys: list[UUID]) -> dict[UUID, tuple[Any, ...]]:
@@ -121,7 +122,7 @@ def rows_of(found: list[Seen], upgradable: Upgradable, now: datetime) -> list[Ro
 
 def _row(seen: Seen, upgradable: Upgradable, now: datetime) -> Row:
     kubernetes = seen.type == "kubernetes"
-    versions = (seen.version, seen.wanted, seen.kamaji_max)
+    versions = (seen.version, seen.wanted, seen.kubelets, seen.kamaji_max)
     health, tone, health_sub = _health(seen, now)
     window, window_tone, window_sub, rail = _window(seen, now)
     return Row(
@@ -136,7 +137,7 @@ def _row(seen: Seen, upgradable: Upgradable, now: datetime) -> Row:
         location=seen.location,
         version=seen.version if kubernetes else "",
         os_name="" if kubernetes else (seen.os_name or "").partition(" (")[0],
-        target=upgradable.best(seen.pk, versions) if kubernetes and seen.operation is None else "",
+        target=upgradable.target(versions) if kubernetes and seen.operation is None else "",
         hosts=_hosts(seen),
         window=window,
         window_tone=window_tone,

@@ -32,11 +32,11 @@ class Totals:
 
 
 def count(visible: QuerySet[Workspace], query: FleetQuery, projects: list[ProjectPlace]) -> tuple[Totals, Upgradable]:
-    """Count everything visible by project and situation (four queries), then add up what lies in the place."""
+    """Count everything visible by project and situation (three queries), then add up what lies in the place."""
     place = {project.id for project in query.projects_in_place(projects)}
     running = Operation.objects.open().filter(workspace__in=visible).order_by()
     open_now = list(running.values_list("workspace_id", "workspace__project_id", "kind"))
-    upgradable = Upgradable.among(query.in_place(visible), [pk for pk, *_ in open_now])
+    upgradable = Upgradable([pk for pk, *_ in open_now])
     groups = list(
         visible.order_by()
         .values_list("project_id", *VERSION_COLUMNS)
@@ -44,20 +44,19 @@ def count(visible: QuerySet[Workspace], query: FleetQuery, projects: list[Projec
             all=Count("pk"),
             attention=Count("pk", filter=~Q(attention="")),
             off=Count("pk", filter=Q(maintenance_plan__enabled=False)),
-            plain=Count("pk", filter=upgradable.plain),
+            free=Count("pk", filter=upgradable.free),
         )
     )
-    here = [group for group in groups if group[0] in place]
-    targets = sum(group[7] for group in here if upgradable.target(group[1:4]))
+    here = [(group[1:5], *group[5:]) for group in groups if group[0] in place]
     totals = Totals(
-        workspaces=sum(group[4] for group in here),
-        projects=len({group[0] for group in here}),
-        attention=sum(group[5] for group in here),
-        off=sum(group[6] for group in here),
+        workspaces=sum(number for _, number, *_ in here),
+        projects=len({group[0] for group in groups if group[0] in place}),
+        attention=sum(number for _, _, number, *_ in here),
+        off=sum(number for *_, number, _ in here),
         upgrading=sum(project in place and kind == "upgrade" for _, project, kind in open_now),
-        upgradable=targets + len(upgradable.odd_now),
-        everywhere=sum(group[4] for group in groups),
+        upgradable=sum(free for versions, *_, free in here if upgradable.target(versions)),
+        everywhere=sum(group[5] for group in groups),
         open_everywhere=len(open_now),
-        situations=tuple(sorted({group[1:4] for group in here}, key=repr)),
+        situations=tuple(sorted({versions for versions, *_ in here}, key=repr)),
     )
     return totals, upgradable
