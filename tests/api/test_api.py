@@ -10,9 +10,10 @@ import pytest
 from django.test import Client
 
 from tests import cast
+from tests.views.sockets import no_outside  # noqa: F401
 from workspaces.models import Account, ApiKey, Event, MaintenancePlan, Operation, Workspace
 
-pytestmark = pytest.mark.usefixtures("catalogue_rows", "empty_queues")
+pytestmark = pytest.mark.usefixtures("catalogue_rows", "empty_queues", "no_outside")
 
 
 class Script:

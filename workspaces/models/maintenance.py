@@ -18,6 +18,7 @@ from workspaces.models.tenancy import Account
 from workspaces.models.workspace import Workspace
 from workspaces.rules import maintenance as rules
 
+OUTCOMES = ("started", "nothing", "blocked", "missed")
 LANES = [("routine", "Routine"), ("priority", "Priority")]
 
 
@@ -139,7 +140,7 @@ class Decision(models.Model):
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="decisions")
     lane = models.CharField(max_length=10, choices=LANES)
     opens_at = models.DateTimeField()
-    outcome = models.CharField(max_length=20, choices=[(o, o) for o in ("started", "nothing", "blocked", "missed")])
+    outcome = models.CharField(max_length=20, choices=[(outcome, outcome.title()) for outcome in OUTCOMES])
     reason = models.CharField(max_length=40)
     message = models.TextField()
     evidence = models.JSONField(default=dict, blank=True)
@@ -153,6 +154,7 @@ class Decision(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["workspace", "lane", "opens_at"], name="one_decision_per_window"),
             models.CheckConstraint(condition=Q(lane__in=[lane for lane, _ in LANES]), name="decision_lane_known"),
+            models.CheckConstraint(condition=Q(outcome__in=OUTCOMES), name="decision_outcome_known"),
         ]
 
     def __str__(self) -> str:

@@ -6,11 +6,13 @@ What a role allows is in `rules/permissions.py`; this module only turns it into 
 from __future__ import annotations
 
 import uuid
+import zoneinfo
 from typing import Any, ClassVar, Protocol
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
+from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from workspaces.rules import permissions
 
@@ -44,13 +46,21 @@ class AccountManager(BaseUserManager["Account"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
+def known_zone(name: str) -> None:
+    """Refuse a time zone that the pages could not show."""
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"{name} is no time zone; enter one such as Europe/Berlin or UTC.")
+
+
 class Account(AbstractUser):
     """A person who signs in."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     username = None  # type: ignore[assignment]
     email = models.EmailField("e-mail address", unique=True)
-    time_zone = models.CharField(max_length=64, default="Europe/Berlin", help_text="Shown beside UTC.")
+    time_zone = models.CharField(
+        max_length=64, default="Europe/Berlin", validators=[known_zone], help_text="Shown beside UTC."
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -72,7 +82,7 @@ class Account(AbstractUser):
         granted = Membership.objects.filter(account=self, role__in=permissions.roles_with(key))
         return projects.filter(
             Q(organization__in=granted.filter(project=None).values("organization"))
-            | Q(pk__in=granted.exclude(project=None).values("project"))
+            | Q(pk__in=granted.filter(organization=F("project__organization")).values("project"))
         )
 
     def allows(self, key: str, project: Project) -> bool:

@@ -225,7 +225,9 @@ def _playbook(context: Context, name: str) -> Outcome:
         on_output=context.say,
         cancelled=context.lease_lost.is_set,
     )
-    return Done(f"{result.changed} changes" if result.changed else "nothing to change")
+    if not result.changed:
+        return Done("nothing to change")
+    return Done(f"{result.changed} change{'' if result.changed == 1 else 's'}")
 
 
 def verify(context: Context) -> Outcome:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -26,7 +25,7 @@ from workspaces.models.outlook import Outlook, look
 from workspaces.rules import maintenance as rules
 from workspaces.rules import planner
 from workspaces.views import week
-from workspaces.views.access import account_of, get_workspace
+from workspaces.views.access import account_of, get_workspace, login_required
 from workspaces.views.workspaces import status_of
 
 _SWITCHES = {"on": True, "off": False}

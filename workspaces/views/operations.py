@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +21,7 @@ from workspaces.rules import lifecycle
 from workspaces.rules.refusal import Refused
 from workspaces.templatetags.console import clock, day, duration
 from workspaces.views import timetable
-from workspaces.views.access import account_of, get_operation
+from workspaces.views.access import account_of, get_operation, login_required
 
 PAGE = 50
 LINES_SHOWN = 100

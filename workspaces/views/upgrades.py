@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -20,7 +19,7 @@ from workspaces.rules import upgrades
 from workspaces.rules.refusal import Refused
 from workspaces.rules.upgrades import CatalogueVersion, Hop, Situation
 from workspaces.rules.versions import minor_of
-from workspaces.views.access import account_of, get_workspace
+from workspaces.views.access import account_of, get_workspace, login_required
 from workspaces.views.version_graph import draw
 from workspaces.views.workspaces import status_of
 

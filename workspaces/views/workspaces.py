@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -22,7 +21,7 @@ from workspaces.models.outlook import Outlook, look
 from workspaces.operations import dispatch
 from workspaces.rules import lifecycle, planner, upgrades
 from workspaces.templatetags.console import span
-from workspaces.views.access import account_of, get_workspace
+from workspaces.views.access import account_of, get_workspace, login_required
 
 EVENTS_SHOWN = 8
 CONDITIONS = {"control_plane": "Control plane", "hosts": "Hosts", "servers": "Cloud servers"}

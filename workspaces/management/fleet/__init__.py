@@ -1,1 +1,1 @@
-"""The sample fleet of the demo: its tenants (`sample`), the world they live in (`world`), and their rows (`rows`)."""
+"""The sample fleet of the demo: its tenants (`sample`), their world (`world`), rows (`rows`) and past (`history`)."""

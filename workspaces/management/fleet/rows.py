@@ -10,12 +10,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from workspaces.management.fleet import world
+from workspaces.management.fleet import history, world
 from workspaces.management.fleet.sample import CATALOGUE, COST_CENTERS, FLEET, LOCATIONS, PEOPLE, SampleWorkspace
 from workspaces.models import (
     PLATFORM,
     Account,
-    Actor,
     ApiKey,
     BillingAgreement,
     Event,
@@ -24,7 +23,6 @@ from workspaces.models import (
     MaintenancePlan,
     ManagementCluster,
     Membership,
-    Operation,
     Organization,
     PriceOverride,
     Project,
@@ -33,7 +31,6 @@ from workspaces.models import (
     Workspace,
 )
 from workspaces.models.health import reassess
-from workspaces.operations import upgrade
 from workspaces.providers.hetzner import HetznerCloud
 
 
@@ -65,7 +62,7 @@ def create(workspaces: Sequence[SampleWorkspace], password: str) -> dict[str, st
     _agreements()
     for one in workspaces:
         if one.trouble == "failed_drain":
-            _failed_upgrade(Workspace.objects.get(name=one.name))
+            history.stopped_upgrade(Workspace.objects.get(name=one.name))
     return _api_keys()
 
 
@@ -164,51 +161,6 @@ def _agreements() -> None:
             PriceOverride.objects.create(
                 agreement=agreement, clause=clause, component=component, family=family, kind=kind, amount=amount
             )
-
-
-def _failed_upgrade(workspace: Workspace) -> None:
-    """The upgrade that stopped last night at a budget that allows no eviction; its world is left as it was."""
-    began = timezone.now().replace(minute=10, second=0, microsecond=0) - timedelta(hours=12)
-    actor = Actor("account", "Ines Albrecht")
-    # The hosts' rows say where the upgrade got to; the plan is made for all of them, as it was then.
-    Host.objects.filter(workspace=workspace).update(kubelet_version="1.34.8")
-    plan = list(upgrade.plan(workspace, "1.34.11"))
-    operation = Operation.start(
-        workspace,
-        upgrade.KIND,
-        f"Upgrade {workspace.name} from 1.34.8 to 1.34.11",
-        plan,
-        actor=actor,
-        parameters={"from": "1.34.8", "to": "1.34.11"},
-    )
-    assert isinstance(operation, Operation)
-    first, second = (host.name for host in workspace.hosts.order_by("name")[:2])
-    Host.objects.filter(workspace=workspace, name=first).update(kubelet_version="1.34.11")
-    minute = 0
-    for step in operation.steps.order_by("position"):
-        step.state, step.attempts = "done", 1
-        step.started_at = began + timedelta(minutes=minute)
-        minute += 2
-        step.finished_at = began + timedelta(minutes=minute)
-        if step.host == second and step.key == "drain":
-            step.state = "failed"
-            step.message = (
-                f"{second} could not be drained in 20 min: disruption budget routing/planner allows no eviction. "
-                "Left: routing/planner-1. The host takes pods again."
-            )
-            step.save()
-            break
-        step.save()
-    Operation.objects.filter(pk=operation.pk).update(
-        state="failed",
-        created_at=began,
-        started_at=began,
-        finished_at=began + timedelta(minutes=minute),
-        irreversible_since=began + timedelta(minutes=4),
-        error_code="conflict",
-        error_message=step.message,
-        error_who_can_fix="The owners of routing/planner: add a replica or allow one disruption, then continue.",
-    )
 
 
 def _api_keys() -> dict[str, str]:
