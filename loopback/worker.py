@@ -10,7 +10,7 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
-from django.db import OperationalError, connections
+from django.db import DatabaseError, connections
 from rq import Queue, Worker
 from rq.job import Job
 
@@ -48,7 +48,7 @@ class StepWorker(Worker):  # type: ignore[misc]
 
     def _warm_up(self) -> None:
         """Take a step of an operation that is not there: what Django compiles for it, each forked child inherits."""
-        with suppress(OperationalError):  # the database may come later; then the first steps are slower
+        with suppress(DatabaseError):  # the database or its tables may come later; then the first steps are slower
             importlib.import_module("workspaces.jobs").run_operation(str(uuid.uuid4()))
         connections.close_all()
 
