@@ -77,8 +77,8 @@ def test_deleted_workspaces_are_not_found(alices):
     assert "Nothing is called" in alices.get("/find", {"q": "ledger"}).content.decode()
 
 
-def test_it_costs_three_queries_beside_session_and_account(alices, workspace, django_assert_num_queries):
-    with django_assert_num_queries(5):
+def test_it_costs_four_queries_beside_session_and_account(alices, workspace, django_assert_num_queries):
+    with django_assert_num_queries(6):
         alices.get("/find", {"q": "ledger"}, HTTP_HX_REQUEST="true")
 
 

@@ -17,11 +17,10 @@ from django_htmx.http import HttpResponseClientRedirect, push_url
 
 from workspaces.rules import lifecycle
 from workspaces.views import strip
-from workspaces.views.access import account_of, login_required, visible_workspaces
+from workspaces.views.access import login_required, projects_of, visible_workspaces
 from workspaces.views.fleet_query import PAGE_SIZE, STATES, FleetQuery, ordered, parse
 from workspaces.views.fleet_rows import read_rows, rows_of
 from workspaces.views.fleet_totals import count
-from workspaces.views.shell import projects_of
 
 
 @login_required
@@ -54,7 +53,7 @@ def _page(request: HttpRequest, query: FleetQuery, now: datetime) -> dict[str, A
     query = query.turned_to_existing_page(total)
     first = (query.page - 1) * PAGE_SIZE
     raw = read_rows(ordered(chosen, query.sort, now)[first : first + PAGE_SIZE])
-    day = strip.day_of(account_of(request), now)
+    day = strip.day_of(visible, now)
     rows = rows_of(raw, upgradable, now)
     shown = (query, totals, total, day, raw, [(row.tone, row.target) for row in rows])
     return {

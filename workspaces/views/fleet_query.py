@@ -15,7 +15,8 @@ from django.http import Http404, HttpRequest
 from workspaces.models import Operation, Workspace
 from workspaces.models.windows import hours_until_window
 from workspaces.rules import lifecycle
-from workspaces.views.shell import Place, ProjectPlace, place_among, projects_of
+from workspaces.views.access import ProjectPlace, projects_of
+from workspaces.views.shell import Place, place_among
 
 PAGE_SIZE = 50
 # Beyond this many projects the box with all of them is no help; the search finds projects by name as well.

@@ -8,8 +8,8 @@ from django.db.models import Count, Q, QuerySet
 
 from workspaces.models import Operation, Workspace
 from workspaces.models.upgradable import VERSION_COLUMNS, Upgradable, Versions
+from workspaces.views.access import ProjectPlace
 from workspaces.views.fleet_query import FleetQuery
-from workspaces.views.shell import ProjectPlace
 
 
 @dataclass(frozen=True, slots=True)

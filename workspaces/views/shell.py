@@ -15,22 +15,12 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.utils import timezone
 
-from workspaces.models import Operation, Project, Workspace
+from workspaces.models import Operation, Workspace
 from workspaces.views import strip
-from workspaces.views.access import account_of
+from workspaces.views.access import ProjectPlace, projects_of, visible_workspaces
 
 # A menu is for choosing at a glance; beyond this many the fleet page's filters are quicker.
 MENU_LIMIT = 10
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectPlace:
-    """A project the account may see, with its organization."""
-
-    id: UUID
-    name: str
-    organization_id: UUID
-    organization: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +47,10 @@ class Shell:
     day: strip.Day
 
 
-def projects_of(request: HttpRequest) -> list[ProjectPlace]:
-    """Every project the account may see, by organization and name (one query a request)."""
-    known: list[ProjectPlace] | None = getattr(request, "_projects", None)
-    if known is None:
-        rows = Project.objects.allowing(account_of(request)).order_by("organization__name", "name")
-        known = [ProjectPlace(*row) for row in rows.values_list("id", "name", "organization_id", "organization__name")]
-        request._projects = known  # type: ignore[attr-defined]
-    return known
-
-
 def shell_of(request: HttpRequest, page: Mapping[str, Any]) -> Shell:
     """The frame of one page. Of the page's own context it uses `workspace`, and what the fleet page has read."""
-    account, now = account_of(request), page.get("now") or timezone.now()
-    visible = Workspace.objects.allowing(account)
-    projects = projects_of(request)
+    now = page.get("now") or timezone.now()
+    projects, visible = projects_of(request), visible_workspaces(request)
     place = page.get("place") or _place_of(page.get("workspace"), projects)
     organizations = {project.organization_id: project.organization for project in projects}
     shown = [p for p in projects if place.organization_id in (None, p.organization_id)]
@@ -82,9 +61,9 @@ def shell_of(request: HttpRequest, page: Mapping[str, Any]) -> Shell:
         organizations=list(organizations.items())[:MENU_LIMIT],
         projects=shown[:MENU_LIMIT],
         projects_left_out=max(0, len(shown) - MENU_LIMIT),
-        workspaces=visible.exclude(state="deleted").count() if count is None else count,
+        workspaces=visible.count() if count is None else count,
         open_operations=Operation.objects.open().filter(workspace__in=visible).count() if busy is None else busy,
-        day=page.get("day") or strip.day_of(account, now),
+        day=page.get("day") or strip.day_of(visible, now),
     )
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import cos, pi, sin
 
-from django.db.models import Count, F
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from workspaces.models import Account, MaintenancePlan, Workspace
-from workspaces.views.access import account_of, login_required
+from workspaces.models import MaintenancePlan, Workspace
+from workspaces.views.access import login_required, visible_workspaces
 
 _HOUR = 100 / 24  # percent of the strip's width
 _FLAG_HOURS = 4.6  # what the flag of 74 px covers on a screen of 390 px
@@ -81,10 +81,10 @@ class Day:
         return 0 if self.now.hour < 22 else -74
 
 
-def day_of(account: Account, now: datetime) -> Day:
-    """The strip of what `account` may see (one grouped query over the plans that are on)."""
+def day_of(visible: QuerySet[Workspace], now: datetime) -> Day:
+    """The strip of the workspaces a reader may see (one grouped query over the plans that are on)."""
     now = now.astimezone(UTC)
-    return _day(_opening(account, now), now)
+    return _day(_opening(visible, now), now)
 
 
 def quiet_day(now: datetime) -> Day:
@@ -92,14 +92,12 @@ def quiet_day(now: datetime) -> Day:
     return _day({}, now.astimezone(UTC))
 
 
-def _opening(account: Account, now: datetime) -> dict[int, int]:
+def _opening(visible: QuerySet[Workspace], now: datetime) -> dict[int, int]:
     """How many routine windows open at each hour of today."""
     column = MaintenancePlan.HOURS[now.weekday()]
-    plans = MaintenancePlan.objects.filter(
-        enabled=True, workspace__in=Workspace.objects.allowing(account).exclude(state="deleted")
-    )
-    opening = plans.exclude(**{column: None}).order_by().values_list(F(column)).annotate(n=Count("pk"))
-    return dict(opening)
+    plan = "maintenance_plan"
+    planned = visible.filter(**{f"{plan}__enabled": True, f"{plan}__{column}__isnull": False})
+    return dict(planned.order_by().values_list(f"{plan}__{column}").annotate(n=Count("pk")))
 
 
 def _day(counts: dict[int, int], now: datetime) -> Day:
@@ -133,4 +131,4 @@ def _hour(hour: int, windows: int, most: int, now: datetime) -> Hour:
 @login_required
 def strip(request: HttpRequest) -> HttpResponse:
     """The strip alone, for its refresh every minute."""
-    return render(request, "parts/strip.html", {"day": day_of(account_of(request), timezone.now())})
+    return render(request, "parts/strip.html", {"day": day_of(visible_workspaces(request), timezone.now())})
