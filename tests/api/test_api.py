@@ -139,6 +139,13 @@ def test_lists_come_in_pages_that_neither_repeat_nor_skip(viewer: Script) -> Non
     assert seen == ["w0", "w1", "w2", "w3", "w4", "w5", "w6"]
 
 
+def test_the_search_finds_names_and_the_beginning_of_ids(viewer: Script, workspace: Workspace) -> None:
+    cast.kubernetes("atlas-routing", hosts=0)
+    for text in ("edger-PR", str(workspace.pk)[:8], str(workspace.pk)):
+        assert [row["name"] for row in viewer.get(f"/workspaces?q={text}").json()["items"]] == ["ledger-prod"]
+    assert viewer.get("/workspaces?q=%00").status_code == 200
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=x", "cursor=WzEsMl0", "project=7"])
 def test_a_wrong_query_is_422_with_the_place(viewer: Script, query: str) -> None:
     answer = viewer.get(f"/workspaces?{query}")

@@ -64,7 +64,7 @@ def test_a_row_says_what_it_is_how_it_is_and_what_runs_next(alices, workspace, c
     assert (shown.rail.window, shown.rail.priority, shown.rail.now) == (9, 91, "")
     assert shown.reconciled == "0 s ago"
     page = alices.get("/workspaces").content.decode()
-    assert f'<a class="name" id="to-{shown.short}" href="/workspaces/{workspace.pk}">ledger-prod</a>' in page
+    assert f'<a class="name" id="{shown.short}" href="/workspaces/{workspace.pk}">ledger-prod</a>' in page
     assert f'href="/workspaces/{workspace.pk}/version" aria-label="1.35.7 available"' in page
 
 
