@@ -51,7 +51,7 @@ def two(context: Context) -> Outcome:
 def test_each_job_runs_one_step_and_the_last_one_ends_the_operation(workspace: Workspace) -> None:
     operation = started(workspace, "one", "two")
     run(operation, one, two)
-    assert (operation.state, states(operation)) == ("pending", ["done", "pending"])
+    assert (operation.state, states(operation)) == ("running", ["done", "pending"])
     run(operation, one, two)
     assert (operation.state, states(operation)) == ("succeeded", ["done", "done"])
     assert operation.finished_at is not None
@@ -203,7 +203,7 @@ def test_a_stop_waits_until_what_was_begun_is_finished(workspace: Workspace) -> 
     operation = started(workspace, "one", "two", safe_to_stop=False)
     operation.request_stop(BOB)
     run(operation, one, two)
-    assert (operation.state, states(operation)) == ("pending", ["done", "pending"])
+    assert (operation.state, states(operation)) == ("running", ["done", "pending"])
 
 
 def test_an_ended_operation_can_be_neither_stopped_nor_continued(workspace: Workspace) -> None:

@@ -191,7 +191,7 @@ def _settle(context: Context, outcome: Outcome | ProviderError) -> None:
                 _fail(operation, step, outcome, now)
         step.save(update_fields=["state", "finished_at", "message", "failures", "failing_since"])
         operation.save()
-        if operation.state == "pending":
+        if operation.state == "running":
             dispatch.run_soon(operation.pk)
 
 
@@ -207,7 +207,7 @@ def _step_done(operation: Operation, step: Step, outcome: Done, now: datetime) -
     if not operation.steps.exclude(pk=step.pk).exclude(state__in=("done", "skipped")).exists():
         _finish(operation, "succeeded", now)
         return
-    operation.state = "pending"
+    operation.state = "running"  # between two steps as well: pending is what has not begun
 
 
 def _pause(operation: Operation, step: Step, seconds: float, why: str, now: datetime) -> None:
