@@ -61,6 +61,46 @@ def test_the_steps_are_the_documented_order_host_after_host(workspace: Workspace
     assert len(keys) == 5 + 3 * 6 + 1
 
 
+def test_two_hosts_at_once_are_closed_and_opened_together_and_the_third_comes_after(workspace: Workspace) -> None:
+    workspace.upgrade_hosts_at_once = 2
+    steps = [(step.key, step.host[-2:], step.safe_to_stop) for step in upgrade.plan(workspace, "1.35.7") if step.host]
+    assert steps[:6] == [
+        ("kubeadm", "w1", True),
+        ("kubeadm", "w2", True),
+        ("cordon", "w1", True),
+        ("cordon", "w2", False),
+        ("drain", "w1", False),
+        ("drain", "w2", False),
+    ]
+    assert steps[10:13] == [("uncordon", "w1", False), ("uncordon", "w2", False), ("kubeadm", "w3", True)]
+    assert len(steps) == 18
+
+
+def test_hosts_that_move_together_arrive_together(world: RunningWorld) -> None:
+    workspace = harness.linked(world, cast.kubernetes("in-pairs", hosts=3, upgrade_hosts_at_once=2))
+    operation = harness.drive(start(workspace))
+    assert operation.state == "succeeded", harness.story(operation)
+    assert operation.parameters["pace"] == "2 at a time"
+    assert set(harness.nodes(workspace).values()) == {("1.35.7", "True", False)}
+
+
+def test_a_node_still_closed_by_the_upgrade_is_opened_at_the_end(world: RunningWorld) -> None:
+    workspace = harness.linked(world, cast.kubernetes("left-closed", hosts=1))
+
+    def closing(function):
+        def run(context: engine.Context) -> engine.Outcome:
+            if context.step.key == "finish":
+                with connections.tenant(workspace) as cluster:
+                    cluster.cordon("left-closed-w1", str(context.operation.pk))
+            return function(context)
+
+        return run
+
+    operation = harness.drive(start(workspace), closing)
+    assert operation.state == "succeeded", harness.story(operation)
+    assert harness.nodes(workspace) == {"left-closed-w1": ("1.35.7", "True", False)}
+
+
 def test_every_step_may_run_twice(world: RunningWorld) -> None:
     workspace = harness.linked(world, cast.kubernetes("twice-told", hosts=1))
     operation = harness.drive(start(workspace), harness.twice)

@@ -6,9 +6,10 @@ decided by `rules/upgrades.py`, at the click and again as the first step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import batched
 
 from django.conf import settings
 from django.db import transaction
@@ -41,47 +42,60 @@ def start(workspace: Workspace, target: str, *, actor: Actor) -> Operation | Ref
     refused = upgrades.refuse_upgrade(known.situation, target, known.catalogue)
     if refused:
         return refused
+    running = workspace.kubernetes_version
+    title = f"Upgrade {workspace.name} from {running} to {target}"
+    if running == target:
+        title = f"Move the hosts left behind of {workspace.name} to {target}"
     with transaction.atomic():
         operation = Operation.start(
             workspace,
             KIND,
-            f"Upgrade {workspace.name} from {workspace.kubernetes_version} to {target}",
+            title,
             plan(workspace, target),
             actor=actor,
-            parameters={"from": workspace.kubernetes_version, "to": target},
+            parameters={"from": running, "to": target, "pace": pace(workspace)},
         )
         if isinstance(operation, Operation):
             dispatch.run_soon(operation.pk)
     return operation
 
 
+def pace(workspace: Workspace) -> str:
+    """How many hosts are out of service at the same time, in words."""
+    number = workspace.upgrade_hosts_at_once
+    return f"{number} at a time" if number > 1 else "one at a time"
+
+
 def plan(workspace: Workspace, target: str) -> Iterator[StepPlan]:
-    """The steps in order: control plane, then host after host. It may stop before a host, never within one."""
+    """The steps in order: control plane, then group after group of hosts. It may stop before a group, never within."""
     yield StepPlan("check", "Check again that the upgrade may start")
     yield StepPlan("set_version", f"Set the control plane to {target}", irreversible=True)
     yield StepPlan("roll_out", f"Wait until Kamaji has rolled out {target}")
     yield StepPlan("confirm", f"Confirm that the API server answers as {target}")
     yield StepPlan("kubeadm_config", f"Wait until kubeadm-config names {target}")
     # Hosts known to run it already (an upgrade that was stopped and is continued) are not drained again.
-    for host in workspace.hosts.exclude(node_name="").exclude(kubelet_version=target).order_by("name"):
-        yield from _host_plan(host, target)
+    hosts = workspace.hosts.exclude(node_name="").exclude(kubelet_version=target).order_by("name")
+    for group in batched(hosts, max(1, workspace.upgrade_hosts_at_once), strict=False):
+        yield from _group_plan(group, target)
     yield StepPlan("finish", f"Confirm that every host runs {target}")
 
 
-def _host_plan(host: Host, target: str) -> Iterator[StepPlan]:
+def _group_plan(group: Sequence[Host], target: str) -> Iterator[StepPlan]:
+    """Stage by stage over the hosts of a group, which are closed, drained and opened together."""
     titles = {
-        "kubeadm": f"Install kubeadm {target} on {host.name} and update its node configuration",
-        "cordon": f"Close {host.name} to new pods",
-        "drain": f"Drain {host.name}",
-        "kubelet": f"Install kubelet {target} on {host.name} and restart it",
-        "verify": f"Verify that {host.name} is Ready on {target}",
-        "uncordon": f"Open {host.name} to pods again",
+        "kubeadm": "Install kubeadm {target} on {host} and update its node configuration",
+        "cordon": "Close {host} to new pods",
+        "drain": "Drain {host}",
+        "kubelet": "Install kubelet {target} on {host} and restart it",
+        "verify": "Verify that {host} is Ready on {target}",
+        "uncordon": "Open {host} to pods again",
     }
     for key, title in titles.items():
-        # Before the cordon nothing has happened to the pods of this host; after it the host is finished first.
-        yield StepPlan(
-            key, title, {"host": str(host.pk)}, host=host.name, stage=key, safe_to_stop=key in ("kubeadm", "cordon")
-        )
+        for host in group:
+            # Before the first cordon nothing has happened to any pod; after it the whole group is finished first.
+            untouched = key == "kubeadm" or (key == "cordon" and host == group[0])
+            words = title.format(target=target, host=host.name)
+            yield StepPlan(key, words, {"host": str(host.pk)}, host=host.name, stage=key, safe_to_stop=untouched)
 
 
 # --- Control plane ----------------------------------------------------------------------------------------------------
@@ -105,8 +119,7 @@ def check(context: Context) -> Outcome:
         open_operation=None,  # this one
     )
     refused = upgrades.refuse_upgrade(fresh, target, known.catalogue)
-    # A second run of this step after the control plane moved is no new start: the rules see "same version" then.
-    if refused and not (refused.code == "same_version" and seen.wanted_version == target):
+    if refused:
         raise Permanent(
             refused.code, refused.message, who_can_fix="An administrator, by choosing a version that is offered."
         )
@@ -238,10 +251,13 @@ def verify(context: Context) -> Outcome:
 
 
 def finish(context: Context) -> Outcome:
-    """Ask once more, all of it: the control plane, every node, and that none is left closed by us."""
+    """Ask once more, all of it: every node's version, and that none is left closed by us."""
     target = _target(context)
     with connections.tenant(context.workspace) as cluster:
         seen = cluster.nodes()
+        for node in seen:
+            if node.cordoned_by == nodes.marker(context) and cluster.uncordon(node.name, nodes.marker(context)):
+                context.say(f"{node.name} was still closed by this upgrade and takes pods again", level="warn")
     ours = set(context.workspace.hosts.exclude(node_name="").values_list("node_name", flat=True))
     behind = [f"{node.name} ({node.kubelet_version})" for node in seen if node.kubelet_version != target]
     missed = [node.name for node in seen if node.name in ours and node.kubelet_version != target]

@@ -93,7 +93,8 @@ def _choices(workspace: Workspace, outlook: Outlook, target: str, now: datetime)
     """Targets, refusals, routes and the graph; `selected` is the target that a start would use."""
     situation, catalogue = outlook.situation, outlook.facts.catalogue
     targets = upgrades.targets(situation, catalogue)
-    choices = [_choice(row, targets.recommended, situation, len(outlook.hosts)) for row in targets.eligible]
+    pace = upgrade.pace(workspace)
+    choices = [_choice(row, targets.recommended, situation, len(outlook.hosts), pace) for row in targets.eligible]
     if targets.finish_workers:
         choices.insert(0, _finishing(targets.finish_workers, outlook))
     offered = [choice.version for choice in choices]
@@ -115,15 +116,16 @@ def _choices(workspace: Workspace, outlook: Outlook, target: str, now: datetime)
         ),
         "versions_known": len(catalogue),
         "blocked": upgrades.refuse_upgrade(situation, selected, catalogue) if selected else None,
+        "pace": pace,
         "stages": [title for _, title in upgrade.STAGES],
     }
 
 
-def _choice(row: CatalogueVersion, recommended: str | None, situation: Situation, hosts: int) -> Choice:
+def _choice(row: CatalogueVersion, recommended: str | None, situation: Situation, hosts: int, pace: str) -> Choice:
     running = situation.running_version or ""
     kind = "Patch" if minor_of(running) == minor_of(row.version) else "Minor upgrade"
     counted = {0: "There are no hosts to move.", 1: "1 host drains once."}
-    each = counted.get(hosts, f"{hosts} hosts drain once each, one at a time.")
+    each = counted.get(hosts, f"{hosts} hosts drain once each, {pace}.")
     return Choice(
         version=row.version,
         recommended=row.version == recommended,
