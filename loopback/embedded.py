@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
@@ -28,7 +29,7 @@ class EmbeddedError(Exception):
     """A server does not start, or its data is in use; the message is a sentence for the person at the terminal."""
 
 
-class _Server:
+class _Server(ABC):
     """One child process and its data directory; subclasses say which program, and when it is ready."""
 
     label: str
@@ -145,17 +146,17 @@ class _Server:
     def _identity(self) -> tether.Identity:
         return "same"
 
+    @abstractmethod
     def _prepare(self) -> list[Path]:
         """Make the data directory and return the program."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _options(self) -> list[str]:
         """Arguments of the program; one of them is the data directory."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _ready(self, pid: int) -> bool:
         """Whether the server answers, and it is ours (`pid`), not one whose files were left behind."""
-        raise NotImplementedError
 
 
 class Postgres(_Server):

@@ -280,12 +280,14 @@ def test_the_refresh_brings_facts_and_banners_only(alices, alice, workspace, cat
 
 
 @pytest.mark.usefixtures("empty_queues")
-def test_reconcile_now_queues_one_look_and_says_so(client, bob, workspace):
+def test_reconcile_now_queues_a_look_at_control_plane_and_hosts_and_says_so(client, bob, workspace):
     cast.sign_in(client, bob)
     answer = client.post(f"/workspaces/{workspace.pk}/reconcile", **HTMX)
     assert "Reconciliation queued ledger-prod is looked at as soon as a worker is free." in text(answer)
-    (job,) = django_rq.get_queue("reconcile").get_jobs()
-    assert (job.func_name, job.args) == ("workspaces.jobs.reconcile_tenant", (str(workspace.pk),))
+    assert [(job.func_name, job.args) for job in django_rq.get_queue("reconcile").get_jobs()] == [
+        ("workspaces.jobs.reconcile_management_cluster", (str(workspace.management_cluster_id),)),
+        ("workspaces.jobs.reconcile_tenant", (str(workspace.pk),)),
+    ]
     assert client.post(f"/workspaces/{workspace.pk}/reconcile").headers["Location"] == f"/workspaces/{workspace.pk}"
 
 

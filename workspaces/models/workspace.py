@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from workspaces.models.infrastructure import ManagementCluster
@@ -29,23 +29,13 @@ def version_key(version: str) -> int:
 
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
-    """Workspaces by who may do what with them and by what they need."""
+    """Workspaces by who may do what with them."""
 
     def allowing(self, caller: Caller, key: str = "workspace.view") -> WorkspaceQuerySet:
         """Those on whose project the account or API key holds the permission `key`."""
         if caller.is_superuser:
             return self
         return self.filter(project__in=Project.objects.allowing(caller, key))
-
-    def needing_attention(self) -> WorkspaceQuerySet:
-        """Those at which a person should look; why stands in `attention`."""
-        return self.exclude(attention="")
-
-    def with_open_operation(self) -> WorkspaceQuerySet:
-        """Those that something is being done to."""
-        from workspaces.models.operation import Operation
-
-        return self.filter(Exists(Operation.objects.open().filter(workspace=OuterRef("pk"))))
 
 
 class Workspace(models.Model):

@@ -228,7 +228,7 @@ def _repeat(operation: Operation, step: Step, error: Temporary, now: datetime) -
     """Repeat later: after the vendor's own delay, or after a pause that doubles with each failure in a row."""
     step.failures += 1
     step.failing_since = step.failing_since or now
-    pause = error.delay if error.delay is not None else min(2.0**step.failures, LONGEST_PAUSE)
+    pause = error.delay if error.delay is not None else min(2.0 ** min(step.failures, 20), LONGEST_PAUSE)
     _pause(operation, step, pause, f"{error.message} Repeated in {pause:.0f} s ({step.failures} failed so far).", now)
     LogLine.objects.create(operation=operation, source=step.host or "plan", level="warn", text=error.message[:1000])
 

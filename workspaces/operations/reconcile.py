@@ -111,7 +111,7 @@ def _write_node(host: Host, node: Node | None) -> None:
     _write(
         host,
         kubelet_version=node.kubelet_version,
-        ready={"True": True, "False": False}.get(node.ready, False),
+        ready=node.ready == "True",
         ready_message="" if node.ready == "True" else node.ready_message or node.ready_reason,
         unschedulable=node.unschedulable,
         os_name=node.os_image,

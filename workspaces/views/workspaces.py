@@ -81,7 +81,7 @@ def reconcile(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask for a look at this workspace now, before its turn."""
     workspace = get_workspace(request, pk, need="workspace.reconcile")
     try:
-        dispatch.fan_out("workspaces.jobs.reconcile_tenant", [str(workspace.pk)])
+        dispatch.look_soon(workspace)
         tone, title = "ok", "Reconciliation queued"
         text = f"{workspace.name} is looked at as soon as a worker is free."
     except RedisError:
