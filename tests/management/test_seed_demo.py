@@ -31,7 +31,7 @@ from workspaces.models import (
     ProviderAccount,
     Workspace,
 )
-from workspaces.operations import connections, reconcile
+from workspaces.operations import connections, reconcile, upgrade
 from workspaces.providers.kubeconfig import connect
 
 pytestmark = [pytest.mark.usefixtures("empty_queues"), pytest.mark.timeout(240), pytest.mark.xdist_group("seed_demo")]
@@ -90,6 +90,14 @@ def reason(attention: str) -> str:
 
 
 @pytest.mark.django_db
+def test_an_upgrade_can_be_started_the_moment_the_demo_is_ready(seed: Any) -> None:
+    seed()
+    ledger = Workspace.objects.get(name="ledger-prod")
+    assert (ledger.kubernetes_version, ledger.control_plane_status) == ("1.34.8", "Ready")
+    assert isinstance(upgrade.start(ledger, "1.35.7", actor=PLATFORM), Operation)
+
+
+@pytest.mark.django_db
 def test_the_fleet_is_as_large_as_it_says(seed: Any) -> None:
     seed()
     assert list(Organization.objects.annotate(n=Count("projects")).order_by("name").values_list("name", "n")) == [
@@ -135,7 +143,7 @@ def test_a_second_run_makes_nothing_twice_and_takes_the_worlds_new_addresses(
 def test_after_one_look_exactly_those_need_attention_that_have_something_real(seed: Any) -> None:
     seed()
     look()
-    asking = dict(Workspace.objects.needing_attention().values_list("name", "attention"))
+    asking = dict(Workspace.objects.exclude(attention="").values_list("name", "attention"))
     assert {name: said[: len(ATTENTION.get(name, said))] for name, said in asking.items()} == ATTENTION
     assert len({reason(said) for said in asking.values()}) == 7
     # Green is what was seen: every active workspace has been looked at, and nothing about it is unknown.

@@ -16,6 +16,8 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from workspaces.management.fleet import rows, sample, world
+from workspaces.models import ManagementCluster
+from workspaces.operations import reconcile
 
 
 class Command(BaseCommand):
@@ -42,6 +44,9 @@ class Command(BaseCommand):
             with transaction.atomic():
                 _write(kept, {"accounts": _accounts(password), "api_keys": rows.create(fleet, password)})
         rows.connect(ready)
+        # Before anybody is told that the demo is ready: without the running versions no upgrade would be offered.
+        for key in ManagementCluster.objects.values_list("pk", flat=True):
+            reconcile.look_at_management_cluster(key)
         _write(options["output"], json.loads(kept.read_text()))
 
 
