@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+from django.contrib.messages import constants as messages
 from django.utils.csp import CSP
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -45,10 +46,15 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "django.contrib.humanize",
     "django_htmx",
     "django_rq",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "ninja",
     "workspaces",
     "loopback",
@@ -62,10 +68,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "loopback.acting.ActingMiddleware",
+    "workspaces.api.problems.ProblemsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "workspaces.views.sessions.LastSeen",
 ]
 
 ROOT_URLCONF = "loopback.urls"
@@ -100,20 +109,12 @@ RQ_QUEUES = {
 }
 RQ = {"WORKER_CLASS": "loopback.worker.StepWorker"}
 RQ_SHOW_ADMIN_LINK = False
-# Only the sign-in rate limits live here; nothing is lost when it is emptied.
+# Rate limits of the sign-in, and when sessions were last seen; nothing is lost for good when it is emptied.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
 # --- People -----------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "workspaces.Account"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_ADAPTER = "workspaces.views.sign_in.AccountAdapter"
-ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_SESSION_REMEMBER = None
-ACCOUNT_LOGOUT_ON_GET = False
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "fleet"
 AUTH_PASSWORD_VALIDATORS = [
@@ -123,12 +124,82 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env("INSECURE_COOKIES") != "1" and not DEBUG
+PASSWORD_RESET_TIMEOUT = 3600
+# How many proxies in front of this server write X-Forwarded-For; the rate limits count by the address they name.
+ALLAUTH_TRUSTED_PROXY_COUNT = int(env("LOOPBACK_TRUSTED_PROXIES", "0"))
+ACCOUNT_ADAPTER = "workspaces.views.sign_in.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+# Addresses are set by those who invite; nobody changes their own, so there is nothing to verify here.
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/300s/key",
+    "reauthenticate": "10/m/user",
+    "change_password": "5/m/user",
+    "reset_password": "20/m/ip,5/m/key",
+    "reset_password_from_key": "20/m/ip",
+}
+MFA_ADAPTER = "workspaces.views.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_PASSKEY_SIGNUP_ENABLED = False
+MFA_TOTP_ISSUER = "Loopback"
+MFA_TOTP_TOLERANCE = 1  # telephones' clocks run half a minute early or late
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_RATE_LIMITS = {"webauthn_login": "10/m/ip"}
+# Single sign-on: one OpenID provider, when its address is set.
+SOCIALACCOUNT_ADAPTER = "workspaces.views.single_sign_on.SingleSignOnAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
+LOOPBACK_OIDC_SERVER_URL = env("LOOPBACK_OIDC_SERVER_URL")
+_OIDC = {
+    "provider_id": "sso",
+    "name": env("LOOPBACK_OIDC_NAME", "single sign-on"),
+    "client_id": env("LOOPBACK_OIDC_CLIENT_ID"),
+    "secret": env("LOOPBACK_OIDC_CLIENT_SECRET"),
+    "settings": {"server_url": LOOPBACK_OIDC_SERVER_URL, "oauth_pkce_enabled": True},
+}
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [_OIDC] if LOOPBACK_OIDC_SERVER_URL else []}}
+
+# --- Mail -------------------------------------------------------------------------------------------------------------
+# To a server when EMAIL_HOST is set, into files when LOOPBACK_MAIL_DIRECTORY is, else into the log.
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "loopback@localhost")
+LOOPBACK_MAIL_DIRECTORY = env("LOOPBACK_MAIL_DIRECTORY")
+_MAIL = "django.core.mail.backends"
+if env("EMAIL_HOST"):
+    _MAILER: dict[str, Any] = {
+        "BACKEND": f"{_MAIL}.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": env("EMAIL_HOST"),
+            "port": int(env("EMAIL_PORT", "25")),
+            "username": env("EMAIL_HOST_USER"),
+            "password": env("EMAIL_HOST_PASSWORD"),
+            "use_tls": env("EMAIL_USE_TLS") == "1",
+            "timeout": 10,
+        },
+    }
+elif LOOPBACK_MAIL_DIRECTORY:
+    _MAILER = {"BACKEND": f"{_MAIL}.filebased.EmailBackend", "OPTIONS": {"file_path": LOOPBACK_MAIL_DIRECTORY}}
+else:
+    _MAILER = {"BACKEND": f"{_MAIL}.console.EmailBackend"}
+MAILERS = {"default": _MAILER}
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+# Moments in the admin carry their zone, dates are entered as YYYY-MM-DD.
+FORMAT_MODULE_PATH = "workspaces.admin.formats"
+# The tones of the toasts that show them.
+MESSAGE_TAGS = {messages.SUCCESS: "ok", messages.INFO: "idle", messages.WARNING: "warn", messages.ERROR: "bad"}
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # The demo and the tests serve files from where they lie; production collects and hashes them once.
@@ -166,6 +237,8 @@ LOOPBACK_NODE_DEADLINE = seconds("LOOPBACK_NODE_DEADLINE", 600)
 LOOPBACK_PLAYBOOK_TIMEOUT = seconds("LOOPBACK_PLAYBOOK_TIMEOUT", 900)
 # The pause of a step that waits for the world: how often the world is asked again.
 LOOPBACK_POLL_SECONDS = seconds("LOOPBACK_POLL_SECONDS", 3)
+# How often one API key may ask in a minute before it is answered 429.
+LOOPBACK_API_REQUESTS_PER_MINUTE = int(env("LOOPBACK_API_REQUESTS_PER_MINUTE", "600"))
 LOOPBACK_RECONCILE_SECONDS = seconds("LOOPBACK_RECONCILE_SECONDS", 60)
 LOOPBACK_VENDOR_TIMEOUT = seconds("LOOPBACK_VENDOR_TIMEOUT", 10)
 LOOPBACK_PLAYBOOKS = env("LOOPBACK_PLAYBOOKS")

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import uuid
 
-from workspaces.operations import engine, plans, reconcile
+from workspaces.models import PLATFORM, acting
+from workspaces.operations import engine, kubeconfigs, plans, reconcile
 
 
 def run_operation(key: str) -> None:
     """Run one step of the operation."""
-    engine.run_one_step(uuid.UUID(key), plans.find)
+    operation = uuid.UUID(key)
+    with acting(PLATFORM, operation_id=operation):
+        engine.run_one_step(operation, plans.find)
 
 
+@acting(PLATFORM)
+def fetch_kubeconfig(key: str) -> None:
+    """Fetch the kubeconfig that somebody waits for."""
+    kubeconfigs.fetch(uuid.UUID(key))
+
+
+@acting(PLATFORM)
 def reconcile_tick() -> None:
-    """Look at all management clusters and provider accounts, and fan out to the tenants."""
+    """Erase kubeconfigs nobody took; look at all management clusters and accounts, and fan out to the tenants."""
+    kubeconfigs.erase_and_repair()
     reconcile.look_at_everything()
 
 
+@acting(PLATFORM)
 def reconcile_management_cluster(key: str) -> None:
     """Look at the control planes of one management cluster."""
     reconcile.look_at_management_cluster(uuid.UUID(key))
 
 
+@acting(PLATFORM)
 def reconcile_provider_account(key: str) -> None:
     """Look at the servers of one provider account."""
     reconcile.look_at_provider_account(uuid.UUID(key))
 
 
+@acting(PLATFORM)
 def reconcile_tenant(key: str) -> None:
     """Look at the nodes of one workspace's cluster."""
     reconcile.look_at_tenant(uuid.UUID(key))

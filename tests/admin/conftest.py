@@ -22,6 +22,8 @@ from workspaces.models import (
     Event,
     Hold,
     Integration,
+    Invitation,
+    Kubeconfig,
     LogLine,
     Operation,
     PriceOverride,
@@ -29,6 +31,7 @@ from workspaces.models import (
     ProviderAccount,
     SshKey,
     StepPlan,
+    Transfer,
     Workspace,
 )
 
@@ -37,6 +40,7 @@ SECRETS = {
     "token": "hcloud-token-of-kestrel",
     "ssh": "private-key-of-kestrel",
     "integration": "monitoring-secret-of-kestrel",
+    "exported": "client-key-data-of-kestrel",
 }
 
 
@@ -69,15 +73,27 @@ def rows(alice: Account, root: Account, workspace: Workspace, catalogue_rows: An
     Integration.objects.create(workspace=workspace, kind="monitoring", name="Grafana", secret=SECRETS["integration"])
     SshKey.objects.create(name="fleet", private_key=SECRETS["ssh"])
     Advisory.objects.create(name="USN-1", severity="high")
+    invitation, token = Invitation.send_to(
+        "nina@kestrel.example", organization=kestrel, project=None, role="viewer", invited_by=alice
+    )
+    Kubeconfig.objects.create(
+        workspace=workspace, requested_by="Alice Ahrens", state="ready", document=SECRETS["exported"]
+    )
+    Transfer.objects.create(
+        workspace=workspace,
+        source=workspace.project,
+        destination=cast.project("Archive"),
+        moved_by="Alice Ahrens",
+        prediction={"loses": ["bob@kestrel.example"]},
+    )
     return {
         "provideraccount": provider,
         "billingagreement": agreement,
         "operation": operation,
-        "apikey": key,
-        "apikey_text": text,
         "organization": kestrel,
         "workspace": workspace,
-        "event": Event.objects.first(),
+        "event": Event.objects.row_changes().filter(action="api_key.added").latest("id"),
+        "hidden": [*SECRETS.values(), key.digest, text[12:], invitation.digest, token, provider.token.token],
     }
 
 

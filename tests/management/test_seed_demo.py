@@ -123,8 +123,8 @@ def test_a_second_run_makes_nothing_twice_and_takes_the_worlds_new_addresses(
     seed: Any, big_world: RunningWorld, django_assert_max_num_queries: Any
 ) -> None:
     made = seed()
-    tables = (Organization, Project, Workspace, Host, Account, Membership, ApiKey, Operation, Event, ProviderAccount)
-    counts = [table.objects.count() for table in tables]
+    tables = (Organization, Project, Workspace, Host, Account, Membership, ApiKey, Operation, ProviderAccount)
+    counts, acts = [table.objects.count() for table in tables], Event.objects.acts().count()
     addresses = list(Host.objects.order_by("pk").values_list("ansible", "known_hosts", "provider_id"))
     # As after a restart of the world on other ports.
     Host.objects.update(ansible={"ansible_host": "192.0.2.1"}, known_hosts="", provider_id=None)
@@ -132,6 +132,8 @@ def test_a_second_run_makes_nothing_twice_and_takes_the_worlds_new_addresses(
     ManagementCluster.objects.update(kubeconfig="")
     assert seed() == made
     assert [table.objects.count() for table in tables] == counts
+    assert Event.objects.acts().count() == acts + 1
+    assert Event.objects.acts().latest("id").action == "fleet.connected"
     assert list(Host.objects.order_by("pk").values_list("ansible", "known_hosts", "provider_id")) == addresses
     assert set(ProviderAccount.objects.values_list("endpoint", flat=True)) == {big_world.ready["hetzner_url"]}
     for cluster in ManagementCluster.objects.all():

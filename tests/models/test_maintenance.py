@@ -124,7 +124,7 @@ def test_a_change_is_stored_with_its_event_in_words_and_in_values(workspace: Wor
     row = stored(workspace)
     assert (row["hour_3"], row["hour_5"], row["hour_0"], row["priority_hour"]) == (4, 6, 2, 7)
     assert plan.version == row["version"] == 2
-    event = Event.objects.get()
+    event = Event.objects.acts().get()
     assert (event.actor_name, event.action, event.workspace_id) == (
         "Alice Ahrens",
         "maintenance.changed",
@@ -140,14 +140,14 @@ def test_a_save_that_changes_nothing_leaves_no_trace(workspace: Workspace) -> No
     assert apply(workspace, rules.document(workspace.maintenance_plan.as_rule()))[1] == []
     assert apply(workspace, {})[1] == []
     assert stored(workspace) == before
-    assert Event.objects.count() == 0
+    assert Event.objects.acts().count() == 0
 
 
 def test_a_non_administrators_off_is_stored_as_on_and_the_rest_of_the_save_is_kept(workspace: Workspace) -> None:
     plan, notes = apply(workspace, {"enabled": False, "priority_hour": 7}, actor=BOB)
     assert notes == ["disable_refused"]
     assert (plan.enabled, plan.priority_hour, plan.disabled_at, plan.disabled_by) == (True, 7, None, "")
-    event = Event.objects.get()
+    event = Event.objects.acts().get()
     assert event.actor_name == "Bob Berger"
     assert event.changes == {"priority_hour": [22, 7]}
     assert "only an administrator may switch it off" in event.summary
@@ -157,7 +157,7 @@ def test_an_event_records_the_refused_off_also_when_nothing_else_changes(workspa
     before = stored(workspace)
     assert apply(workspace, {"enabled": False}, actor=BOB)[1] == ["disable_refused"]
     assert stored(workspace) == before
-    assert Event.objects.get().changes == {}
+    assert Event.objects.acts().get().changes == {}
 
 
 def test_an_administrators_off_says_who_and_when_and_others_saves_leave_it(workspace: Workspace) -> None:
@@ -209,7 +209,7 @@ def test_a_save_that_the_database_refuses_leaves_neither_plan_nor_event(workspac
     with pytest.raises(IntegrityError, match="priority_hour_in_day"), transaction.atomic():
         apply(workspace, {"priority_hour": 24})
     assert stored(workspace) == before
-    assert Event.objects.count() == 0
+    assert Event.objects.acts().count() == 0
 
 
 @pytest.mark.django_db(transaction=True)

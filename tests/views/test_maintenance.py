@@ -206,7 +206,7 @@ def test_the_preview_shows_the_changes_in_words_and_the_days_with_them_and_store
     assert "Kubernetes 1.34.8 to 1.34.11" not in text(answer)
     assert "<html" not in answer.content.decode()
     assert stored(workspace) == UNCHANGED
-    assert not Event.objects.exists()
+    assert not Event.objects.acts().exists()
 
 
 def test_the_preview_of_switching_off_without_the_right_says_what_would_happen(bobs, workspace, catalogue_rows):
@@ -228,7 +228,7 @@ def test_saving_stores_the_whole_plan_with_an_event(bobs, workspace, catalogue_r
     assert answer.status_code == 303
     assert answer.headers["Location"] == url(workspace)
     assert stored(workspace) == (2, True, (None, 2, 2, 4, 2, 5, None), 4, False, False)
-    event = Event.objects.get()
+    event = Event.objects.acts().get()
     assert (event.actor_name, event.action) == ("Bob Berger", "maintenance.changed")
     assert "Thursday 02:00 to 04:00" in event.summary
     assert "Schedule of ledger-prod saved." in toasts(bobs.get(url(workspace)))
@@ -243,7 +243,7 @@ def test_a_switch_that_is_off_sends_only_its_hidden_off(bobs, workspace, catalog
 def test_saving_without_a_change_stores_nothing_and_grows_no_version(bobs, workspace, catalogue_rows):
     assert bobs.post(url(workspace), form()).status_code == 303
     assert stored(workspace) == UNCHANGED
-    assert not Event.objects.exists()
+    assert not Event.objects.acts().exists()
 
 
 def test_bare_metal_is_saved_without_the_kubernetes_switch(alices, metal, catalogue_rows):
@@ -289,14 +289,14 @@ def test_a_forged_off_is_stored_as_on_the_rest_is_kept_and_it_says_so(bobs, work
     answer = bobs.post(url(workspace), form(enabled="off", day_3="4"), follow=True)
     assert stored(workspace) == (2, True, (2, 2, 2, 4, 2, None, None), 22, True, True)
     assert DISABLE_REFUSED in toasts(answer)
-    assert DISABLE_REFUSED in Event.objects.get().summary
+    assert DISABLE_REFUSED in Event.objects.acts().get().summary
 
 
 def test_a_forged_off_alone_leaves_an_event_too(bobs, workspace, catalogue_rows):
     answer = bobs.post(url(workspace), form(enabled="off"), follow=True)
     assert stored(workspace) == UNCHANGED
     assert DISABLE_REFUSED in toasts(answer)
-    assert DISABLE_REFUSED in Event.objects.get().summary
+    assert DISABLE_REFUSED in Event.objects.acts().get().summary
 
 
 def test_what_an_administrator_switched_off_stays_off_when_an_operator_saves(bobs, workspace, catalogue_rows):
@@ -346,7 +346,7 @@ def test_a_wrong_form_stores_nothing_says_what_to_enter_and_keeps_the_rest(
     assert '<div class="error-summary" tabindex="-1"' in answer.content.decode()
     assert checked(answer)["day_4"] == "9"
     assert stored(workspace) == UNCHANGED
-    assert not Event.objects.exists()
+    assert not Event.objects.acts().exists()
 
 
 def test_markup_in_a_field_is_shown_as_text(alices, workspace, catalogue_rows):

@@ -8,7 +8,7 @@ from django.test import Client
 
 from tests import cast
 from tests.views.sockets import no_outside  # noqa: F401
-from workspaces.models import Account
+from workspaces.models import Account, Event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_outside")]
 WRONG = "Email address or password is not correct"
@@ -74,6 +74,18 @@ def test_after_five_failed_tries_even_the_right_password_waits(client, alice):
     assert "_auth_user_id" not in client.session
 
 
+def test_the_tries_that_are_left_are_stated_for_every_address(client, alice):
+    for email in ("alice@kestrel.example", "nobody@kestrel.example"):
+        pages = [try_to_sign_in(client, email, "wrong").content.decode() for _ in range(5)]
+        assert [re.search(r">(\w+ tr\w+ left[^<.]*)", page)[1] for page in pages] == [
+            "4 tries left before a pause of 5 minutes",
+            "3 tries left before a pause of 5 minutes",
+            "2 tries left before a pause of 5 minutes",
+            "1 try left before a pause of 5 minutes",
+            "No tries left: there is a pause of 5 minutes now",
+        ]
+
+
 def test_the_tries_of_one_address_do_not_lock_out_another(client, alice, victor):
     for _ in range(6):
         try_to_sign_in(client, "alice@kestrel.example", "wrong")
@@ -128,6 +140,16 @@ def test_signing_out_needs_a_post_and_ends_the_session(client, alice):
     client.post("/accounts/logout/")
     assert "_auth_user_id" not in client.session
     assert client.get("/workspaces").status_code == 302
+
+
+def test_signing_in_and_out_are_events_of_the_account(client, alice):
+    try_to_sign_in(client, alice.email, cast.PASSWORD)
+    client.post("/accounts/logout/")
+    told = Event.objects.acts().filter(action__startswith="account.").order_by("id")
+    assert list(told.values_list("action", "actor_name", "summary", "changes")) == [
+        ("account.signed_in", "Alice Ahrens", "Signed in with a password", {"address": "127.0.0.1"}),
+        ("account.session_ended", "Alice Ahrens", "Ended 1 session", {}),
+    ]
 
 
 def test_nobody_signs_up(client):

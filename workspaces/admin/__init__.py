@@ -1,6 +1,7 @@
 """The support admin: looking up every noun, curating catalogue, agreements and tenancy. One module a noun."""
 
 from workspaces.admin import (
+    access,
     api_key,
     event,
     infrastructure,
@@ -10,10 +11,12 @@ from workspaces.admin import (
     pricing,
     site,
     tenancy,
+    transfer,
     workspace,
 )
 
 __all__ = [
+    "access",
     "api_key",
     "event",
     "infrastructure",
@@ -23,5 +26,6 @@ __all__ = [
     "pricing",
     "site",
     "tenancy",
+    "transfer",
     "workspace",
 ]

@@ -33,6 +33,8 @@ class ManagementClusterAdmin(Curated):
         "belonging",
     )
     list_filter = ("location", "error_code")
+    # Not by versions, which are text here.
+    sortable_by = ("name", "location", "error_code", "observed_at")
     search_fields = ("name", "location", "error_message")
     readonly_fields = ("credential_state", "version", *_TROUBLE, "belonging")
 
@@ -93,6 +95,8 @@ class HostAdmin(Curated):
         "provider_status",
         "observed_at",
     )
+    # Not by the version, which is text here.
+    sortable_by = tuple(column for column in list_display if column != "kubelet_version")  # type: ignore[misc]
     list_select_related = ("workspace", "provider_account")
     list_filter = ("ready", "unschedulable", "provider_status", "location")
     search_fields = ("name", "node_name", "workspace__name", "=provider_id")

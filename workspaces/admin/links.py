@@ -22,10 +22,7 @@ def to(path: str) -> Column:
     @admin.display(description=steps[-1].replace("_", " "), ordering=path)
     def column(row: Any) -> str:
         target = reduce(lambda at, step: getattr(at, step, None), steps, row)
-        if not isinstance(target, Model):
-            return ""
-        address = reverse(f"admin:{target._meta.label_lower.replace('.', '_')}_change", args=[target.pk])
-        return format_html('<a href="{}">{}</a>', address, target)
+        return link_to(type(target), target.pk, str(target)) if isinstance(target, Model) else ""
 
     column.__name__ = path
     return column
@@ -44,3 +41,19 @@ def rows_of(field: str, heading: str = "belonging to it", **models: str) -> Colu
         return format_html(" · ".join(["{}"] * len(shown)), *shown)
 
     return belonging
+
+
+def link_to(model: type[Model], pk: object, text: str) -> str:
+    """A link to the page of the row with that key."""
+    address = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_change", args=[pk])
+    return format_html('<a href="{}">{}</a>', address, text)
+
+
+def events_with(**columns: str) -> str:
+    """The address of the audit trail's lines with these values."""
+    return f"{reverse('admin:workspaces_event_changelist')}?{urlencode(columns)}"
+
+
+def history_of(table: str, row_id: str) -> str:
+    """The address of the audit trail's lines about one row."""
+    return events_with(table=table, row_id=row_id)

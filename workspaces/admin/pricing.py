@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +13,9 @@ from django.http import HttpRequest
 from workspaces.admin.base import Curated, Rows
 from workspaces.admin.links import to
 from workspaces.models import BillingAgreement, ComputeProfile, PriceOverride, ProfileLocation
+
+# Ten times the list price is a slip of the hand.
+MOST_PERCENT = 1000
 
 
 class LocationRows(Rows):
@@ -57,14 +61,27 @@ class ComputeProfileAdmin(Curated):
 
 
 class OverrideForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A clause, its amount refused in words."""
+    """A clause, refused in words where it is none."""
 
-    def clean_amount(self) -> Any:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "amount" in self.fields:
+            self.fields["amount"].help_text = "Percent: 90 means that 90 % of the list price is paid."
+
+    def clean_amount(self) -> Decimal:
         """An agreement makes things cheaper or dearer, never negative."""
-        amount = self.cleaned_data["amount"]
+        amount: Decimal = self.cleaned_data["amount"]
         if amount < 0:
             raise forms.ValidationError("Enter an amount of 0 or more.")
         return amount
+
+    def clean(self) -> None:
+        """A clause speaks of one profile, or of a family; a percentage is one of the list price."""
+        if self.cleaned_data.get("profile") and self.cleaned_data.get("family"):
+            self.add_error("family", "Choose one: the profile or the family. Without any, the clause is for all.")
+        amount = self.cleaned_data.get("amount")
+        if self.cleaned_data.get("kind") == "percent" and amount is not None and amount > MOST_PERCENT:
+            self.add_error("amount", f"Enter a percentage from 0 to {MOST_PERCENT}.")
 
 
 class OverrideRows(Rows):
@@ -86,7 +103,7 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(BillingAgreement)
 class BillingAgreementAdmin(Curated):
-    """Contracts. Clauses that speak of the same price at the same time are pointed out, not refused."""
+    """Contracts. What overlaps is pointed out, not refused: the rules decide it the same way every time."""
 
     form = AgreementForm
     list_display = ("number", to("organization"), "valid_from", "valid_until", "currency")
@@ -98,29 +115,63 @@ class BillingAgreementAdmin(Curated):
     inlines = (OverrideRows,)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Save the clauses, then name those of this agreement that overlap with another."""
+        """Save the clauses, then say what may not have been meant."""
         super().save_related(request, form, formsets, change)
-        for one, other in overlapping(form.instance):
-            sentence = f"{one} and {other} set the same price at the same time: {one.get_component_display().lower()}."
+        for sentence in (*dearer(form.instance), *overlaps(form.instance)):
             messages.warning(request, sentence)
 
 
-def overlapping(agreement: BillingAgreement) -> list[tuple[PriceOverride, PriceOverride]]:
-    """Pairs of clauses, at least one of `agreement`, with the same component and match, valid on a common day."""
-    clauses = (
-        PriceOverride.objects.filter(agreement__organization=agreement.organization_id)
-        .select_related("agreement")
-        .order_by("agreement__number", "clause")
-    )
-    pairs = [pair for pair in combinations(clauses, 2) if agreement.pk in {clause.agreement_id for clause in pair}]
-    return [(one, other) for one, other in pairs if _price(one) == _price(other) and _together(one, other)]
+def dearer(agreement: BillingAgreement) -> list[str]:
+    """A sentence for each clause above the list price."""
+    clauses = agreement.overrides.filter(kind="percent", amount__gt=100).order_by("clause")
+    return [f"{clause} is dearer than the list: {clause.amount.normalize():f} %." for clause in clauses]
+
+
+def overlaps(agreement: BillingAgreement) -> list[str]:
+    """A sentence for each other agreement of the organization that holds at the same time in the same currency.
+
+    It names the clauses that set the same price, and which of them wins: the one of the agreement that starts later.
+    """
+    others = BillingAgreement.objects.filter(organization=agreement.organization_id, currency=agreement.currency)
+    sentences = []
+    for other in others.exclude(pk=agreement.pk).order_by("number"):
+        if _together(agreement, other):
+            rivals = [
+                (one, two) for one in _clauses(agreement) for two in _clauses(other) if _price(one) == _price(two)
+            ]
+            sentences.append(_overlap(agreement, other, rivals))
+    twice = [pair for pair in combinations(_clauses(agreement), 2) if _price(pair[0]) == _price(pair[1])]
+    return sentences + [
+        f"{one} and {two} set the same price: {_named(one)}. The lower number wins." for one, two in twice
+    ]
+
+
+def _overlap(one: BillingAgreement, other: BillingAgreement, rivals: list[tuple[PriceOverride, PriceOverride]]) -> str:
+    ends = [agreement.valid_until for agreement in (one, other) if agreement.valid_until]
+    until = f" to {min(ends)}" if ends else " on"
+    both = f"{one} and {other} both hold from {max(one.valid_from, other.valid_from)}{until}"
+    if not rivals:
+        return f"{both}. Where clauses of both match, the more specific one wins."
+    named = ", ".join(f"{a.clause} and {b.clause} ({_named(a)})" for a, b in rivals)
+    later = max((one, other), key=lambda agreement: agreement.valid_from)
+    wins = "Both are valid from the same day, so the lower number wins."
+    if one.valid_from != other.valid_from:
+        wins = f"{later} wins, as its validity starts later."
+    return f"{both} and set the same price in clauses {named}. {wins}"
+
+
+def _clauses(agreement: BillingAgreement) -> list[PriceOverride]:
+    return list(agreement.overrides.select_related("agreement").order_by("clause"))
+
+
+def _named(clause: PriceOverride) -> str:
+    return " ".join((clause.get_component_display().lower(), *filter(None, _price(clause)[1:])))
 
 
 def _price(clause: PriceOverride) -> tuple[str, str, str, str]:
     return clause.component, clause.profile, clause.family, clause.location
 
 
-def _together(one: PriceOverride, other: PriceOverride) -> bool:
-    a, b = one.agreement, other.agreement
+def _together(a: BillingAgreement, b: BillingAgreement) -> bool:
     starts_in_time = b.valid_until is None or a.valid_from < b.valid_until
     return starts_in_time and (a.valid_until is None or b.valid_from < a.valid_until)

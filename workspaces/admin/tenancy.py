@@ -12,14 +12,11 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html
-from django.views.decorators.debug import sensitive_post_parameters
 
-from workspaces.admin.base import Curated, Rows, record
+from workspaces.admin.base import Curated, Rows
 from workspaces.admin.links import rows_of, to
 from workspaces.models import Account, Membership, Organization, Project
 
@@ -115,18 +112,6 @@ class AccountAdmin(Curated, UserAdmin):  # type: ignore[type-arg]
         address = reverse("admin:auth_user_password_change", args=[account.pk])
         return format_html('{} · <a href="{}">Set a new password</a>', state, address)
 
-    @method_decorator(sensitive_post_parameters())
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        """Django's page, with an event when the password is another afterwards."""
-        account = self.get_object(request, id)
-        before = account.password if account else ""
-        with transaction.atomic():
-            response = super().user_change_password(request, id, form_url)
-            if account:
-                account.refresh_from_db(fields=["password"])
-                record(request, "changed", account, {"password": "changed"} if account.password != before else {})
-        return response
-
 
 def _not_above(request: HttpRequest, account: Account | None) -> bool:
     """Whether `account` is no member of staff, or the one who asks is a superuser."""
@@ -165,6 +150,7 @@ class OrganizationAdmin(Curated):
             agreements="billingagreement",
             memberships="membership",
             provider_accounts="provideraccount",
+            invitations="invitation",
             API_keys="apikey",
             holds="hold",
         )
@@ -181,7 +167,14 @@ class ProjectAdmin(Curated):
     """Groups of workspaces."""
 
     belonging = staticmethod(
-        rows_of("project", workspaces="workspace", memberships="membership", API_keys="apikey", holds="hold")
+        rows_of(
+            "project",
+            workspaces="workspace",
+            memberships="membership",
+            invitations="invitation",
+            API_keys="apikey",
+            holds="hold",
+        )
     )
     events = staticmethod(rows_of("project_id", "audit trail", events="event"))
     list_display = ("name", to("organization"), "cost_center", "created_at", "belonging", "events")

@@ -45,6 +45,8 @@ class WorkspaceAdmin(Curated):
             DNS_records="dnsrecord",
             integrations="integration",
             holds="hold",
+            transfers="transfer",
+            kubeconfigs="kubeconfig",
             plan="maintenanceplan",
         )
     )
@@ -54,7 +56,7 @@ class WorkspaceAdmin(Curated):
         to("project__organization"),
         to("project"),
         "state",
-        "kubernetes_version",
+        "version",
         "belonging",
         "events",
         "attention",
@@ -79,6 +81,11 @@ class WorkspaceAdmin(Curated):
         "belonging",
         "events",
     )
+
+    @admin.display(description="Kubernetes version", ordering="version_key")
+    def version(self, workspace: Workspace) -> str:
+        """Sorted as numbers."""
+        return workspace.kubernetes_version
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A row alone would be no workspace."""

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest
 from django.utils import timezone
 from ninja.security import HttpBearer, SessionAuth
 
-from workspaces.models import Account, Actor, ApiKey, Operation, Workspace
+from workspaces.models import Account, Actor, ApiKey, Operation, Workspace, audit
 from workspaces.rules import permissions
 
 
@@ -25,6 +25,7 @@ class KeyAuth(HttpBearer):
             now = timezone.now()
             stale = Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1))
             ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+            audit.identified(Actor.of_key(key))
         return key
 
 

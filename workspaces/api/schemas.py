@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from ninja import Field, Schema
@@ -239,19 +239,6 @@ class UpgradeBody(Schema):
     model_config = ConfigDict(extra="forbid")
     version: StrictStr
     accept_risks: list[StrictStr] = []
-
-
-class EventShape(Schema):
-    """A line of the audit trail."""
-
-    id: int
-    at: Time
-    actor: str
-    action: str
-    summary: str
-    workspace: UUID | None
-    operation: UUID | None
-    changes: dict[str, Any]
 
 
 class Page[Item](Schema):

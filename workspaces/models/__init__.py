@@ -1,7 +1,8 @@
 """State, and what can be done in one transaction. One module a noun."""
 
 from workspaces.models.api_key import ApiKey
-from workspaces.models.event import PLATFORM, Actor, Event
+from workspaces.models.audit import ANONYMOUS, PLATFORM, Actor, acting
+from workspaces.models.event import Event
 from workspaces.models.infrastructure import (
     DnsRecord,
     Host,
@@ -10,15 +11,19 @@ from workspaces.models.infrastructure import (
     ProviderAccount,
     SshKey,
 )
+from workspaces.models.invitation import Invitation
+from workspaces.models.kubeconfig import Kubeconfig
 from workspaces.models.kubernetes import KubernetesVersion, catalogue
 from workspaces.models.maintenance import Advisory, Decision, Hold, MaintenancePlan
 from workspaces.models.operation import LogLine, Operation, Step, StepPlan
 from workspaces.models.pricing import BillingAgreement, ComputeProfile, PriceOverride, ProfileLocation
 from workspaces.models.sealed import Sealed
 from workspaces.models.tenancy import Account, Membership, Organization, Project
+from workspaces.models.transfer import Transfer
 from workspaces.models.workspace import Workspace
 
 __all__ = [
+    "ANONYMOUS",
     "PLATFORM",
     "Account",
     "Actor",
@@ -32,6 +37,8 @@ __all__ = [
     "Hold",
     "Host",
     "Integration",
+    "Invitation",
+    "Kubeconfig",
     "KubernetesVersion",
     "LogLine",
     "MaintenancePlan",
@@ -47,6 +54,8 @@ __all__ = [
     "SshKey",
     "Step",
     "StepPlan",
+    "Transfer",
     "Workspace",
+    "acting",
     "catalogue",
 ]

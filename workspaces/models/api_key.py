@@ -6,12 +6,17 @@ import hashlib
 import secrets
 import uuid
 
-from django.db import models
+from django.core.exceptions import PermissionDenied
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from workspaces.models.tenancy import ROLES, Account, Organization, Project, ProjectQuerySet
-from workspaces.rules import permissions
+from workspaces.models import audit
+from workspaces.models.audit import Actor
+from workspaces.models.event import Event
+from workspaces.models.members import Scope
+from workspaces.models.tenancy import ROLES, Account, Organization, OrganizationQuerySet, Project, ProjectQuerySet
+from workspaces.rules import members, permissions
 
 
 class ApiKey(models.Model):
@@ -32,6 +37,8 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
         ordering = ("name",)
         constraints = [
             models.CheckConstraint(condition=Q(role__in=[role for role, _ in ROLES]), name="api_key_role_known"),
@@ -55,22 +62,66 @@ class ApiKey(models.Model):
         covered = project.pk == self.project_id if self.project_id else project.organization_id == self.organization_id
         return covered and permissions.allows(self.role, key)
 
+    def permitted_organizations(self, organizations: OrganizationQuerySet, key: str) -> OrganizationQuerySet:
+        """Its own organization, unless it is narrowed to a project or its role lacks `key`."""
+        if self.project_id or not permissions.allows(self.role, key):
+            return organizations.none()
+        return organizations.filter(pk=self.organization_id)
+
     @classmethod
     def issue(
-        cls, *, name: str, organization: Organization, role: str, created_by: Account, **fields: object
+        cls,
+        *,
+        name: str,
+        organization: Organization,
+        project: Project | None = None,
+        role: str,
+        created_by: Account,
+        **fields: object,
     ) -> tuple[ApiKey, str]:
-        """Store a new key; returns it with its text, which cannot be had again."""
+        """Store a new key; returns it with its text, which cannot be had again.
+
+        Raises PermissionDenied when the role is higher than its maker's own there.
+        """
+        scope = Scope(organization, project)
+        if refused := members.may_grant(scope.roles_of(created_by), role):
+            raise PermissionDenied(refused.message)
         prefix, secret = f"lb_{secrets.token_hex(4)}", secrets.token_urlsafe(32)
-        key = cls.objects.create(
-            name=name,
-            prefix=prefix,
-            digest=_digest(secret),
-            organization=organization,
-            role=role,
-            created_by=created_by,
-            **fields,
-        )
+        with transaction.atomic():
+            key = cls.objects.create(
+                name=name,
+                prefix=prefix,
+                digest=_digest(secret),
+                organization=organization,
+                project=project,
+                role=role,
+                created_by=created_by,
+                **fields,
+            )
+            now = audit.current()
+            by = now.actor if now else Actor.of(created_by)
+            Event.record(
+                by,
+                "api_key.created",
+                summary=f"Made the API key {key}: {role} of {scope}",
+                organization=organization,
+                project=project,
+            )
         return key, f"{prefix}_{secret}"
+
+    def revoke(self, by: Actor) -> bool:
+        """End the key for good, with the act that tells it; False when it has been revoked before."""
+        with transaction.atomic():
+            revoked = ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())
+            if revoked:
+                Event.record(
+                    by,
+                    "api_key.revoked",
+                    summary=f"Revoked the API key {self}",
+                    organization=self.organization,
+                    project=self.project,
+                )
+        return bool(revoked)
 
     @classmethod
     def holding(cls, text: str) -> ApiKey | None:

@@ -1,41 +1,55 @@
-"""Who did what, when: written in the transaction of the change itself, and never changed afterwards."""
+"""Who did what, when: written in the transaction of the change itself, and never changed afterwards.
+
+Two kinds of line share the table. An *act* is a sentence of ours (`Event.record`). A *row change* is written by a
+trigger of the database for every insert, update and delete of a watched table (migration 0004), and names its `table`.
+"""
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from workspaces.models import audit
+from workspaces.models.audit import Actor
+
 if TYPE_CHECKING:
-    from workspaces.models.api_key import ApiKey
     from workspaces.models.operation import Operation
-    from workspaces.models.tenancy import Account
+    from workspaces.models.tenancy import Caller, Organization, Project
     from workspaces.models.workspace import Workspace
 
 
-@dataclass(frozen=True)
-class Actor:
-    """Who acts: a person, an API key, or the platform itself. `name` is kept even when the account is gone."""
+class EventQuerySet(models.QuerySet["Event"]):
+    """Events by who may read them and how they are told."""
 
-    kind: str  # "account", "api_key" or "platform"
-    name: str
-    account_id: uuid.UUID | None = None
+    def acts(self) -> EventQuerySet:
+        """Sentences only."""
+        return self.filter(table="")
 
-    @classmethod
-    def of(cls, account: Account) -> Actor:
-        """A signed-in person."""
-        return cls("account", str(account), account.pk)
+    def row_changes(self) -> EventQuerySet:
+        """What the triggers wrote."""
+        return self.exclude(table="")
 
-    @classmethod
-    def of_key(cls, key: ApiKey) -> Actor:
-        """A script with an API key."""
-        return cls("api_key", f"API key {key.name}", key.pk)
+    def told(self) -> EventQuerySet:
+        """Acts, and those row changes that no act of the same request speaks for."""
+        spoken_for = Event.objects.filter(table="", request_id=OuterRef("request_id"))
+        return self.filter(Q(table="") | Q(request_id=None) | ~Exists(spoken_for))
 
+    def readable(self, caller: Caller) -> EventQuerySet:
+        """What the caller may read: of a workspace with its project, of an organization as a whole, else root only."""
+        from workspaces.models.tenancy import Organization, Project
+        from workspaces.models.workspace import Workspace
 
-PLATFORM = Actor("platform", "Loopback")
+        if caller.is_superuser:
+            return self
+        projects = Project.objects.allowing(caller, "audit.view").values("pk")
+        return self.filter(
+            Q(organization_id__in=Organization.objects.allowing(caller, "audit.view").values("pk"))
+            | Q(workspace_id__in=Workspace.objects.filter(project__in=projects).values("pk"))
+            | Q(workspace_id=None, project_id__in=projects)
+        )
 
 
 class Event(models.Model):
@@ -52,12 +66,21 @@ class Event(models.Model):
     project_id = models.UUIDField(null=True, blank=True)
     workspace_id = models.UUIDField(null=True, blank=True)
     operation_id = models.UUIDField(null=True, blank=True)
+    request_id = models.UUIDField(null=True, blank=True, help_text="The request, job or command it happened in.")
+    table = models.CharField(max_length=63, blank=True, default="", db_default="")
+    row_id = models.CharField(max_length=40, blank=True, default="", db_default="")
     summary = models.TextField()
     changes = models.JSONField(default=dict, blank=True)
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
-        indexes = [models.Index(fields=["workspace_id", "-id"], name="event_by_workspace")]
+        indexes = [
+            models.Index(fields=["workspace_id", "-id"], name="event_by_workspace"),
+            models.Index(fields=["organization_id", "-id"], name="event_by_organization"),
+            models.Index(fields=["request_id"], name="event_act_by_request", condition=Q(table="")),
+            models.Index(fields=["request_id"], name="event_row_by_request", condition=~Q(table="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor_name}: {self.summary}"
@@ -71,18 +94,23 @@ class Event(models.Model):
         summary: str,
         workspace: Workspace | None = None,
         operation: Operation | None = None,
+        project: Project | None = None,
+        organization: Organization | None = None,
         changes: dict[str, Any] | None = None,
     ) -> Event:
-        """Append one event; call it inside the transaction that makes the change."""
+        """Append one act; call it inside the transaction that makes the change. The narrowest place is enough."""
+        now = audit.current()
+        project = workspace.project if workspace else project
         return cls.objects.create(
             actor_kind=actor.kind,
             actor_name=actor.name,
             actor_id=actor.account_id,
             action=action,
-            organization_id=workspace.project.organization_id if workspace else None,
-            project_id=workspace.project_id if workspace else None,
+            organization_id=project.organization_id if project else organization.pk if organization else None,
+            project_id=project.pk if project else None,
             workspace_id=workspace.pk if workspace else None,
             operation_id=operation.pk if operation else None,
+            request_id=now.request_id if now else None,
             summary=summary,
             changes=changes or {},
         )

@@ -63,6 +63,10 @@ class SshKey(models.Model):
     name = models.CharField(max_length=63, unique=True)
     private_key = SealedField()
 
+    class Meta:
+        verbose_name = "SSH key"
+        verbose_name_plural = "SSH keys"
+
     def __str__(self) -> str:
         return self.name
 
@@ -126,6 +130,8 @@ class DnsRecord(models.Model):
     observed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "DNS record"
+        verbose_name_plural = "DNS records"
         constraints = [models.UniqueConstraint(fields=["zone", "name", "type"], name="dns_record_once")]
 
     def __str__(self) -> str:

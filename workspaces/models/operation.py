@@ -16,7 +16,8 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from workspaces.models.event import Actor, Event
+from workspaces.models.audit import Actor
+from workspaces.models.event import Event
 from workspaces.models.workspace import Workspace
 from workspaces.rules import lifecycle
 from workspaces.rules.refusal import Refused

@@ -30,6 +30,9 @@ class Caller(Protocol):
     def allows(self, key: str, project: Project) -> bool:
         """Whether the caller holds `key` on `project`."""
 
+    def permitted_organizations(self, organizations: OrganizationQuerySet, key: str) -> OrganizationQuerySet:
+        """Those of `organizations` on which the caller holds `key` as a whole, not only in a project."""
+
 
 class AccountManager(BaseUserManager["Account"]):
     """Creates accounts, which sign in with their e-mail address."""
@@ -77,6 +80,8 @@ class Account(AbstractUser):
 
     def permitted(self, projects: ProjectQuerySet, key: str) -> ProjectQuerySet:
         """Those of `projects` on which this account holds `key`: through the organization or the project itself."""
+        if not self.is_active:
+            return projects.none()
         if self.is_superuser:
             return projects
         granted = Membership.objects.filter(account=self, role__in=permissions.roles_with(key))
@@ -87,10 +92,34 @@ class Account(AbstractUser):
 
     def allows(self, key: str, project: Project) -> bool:
         """Whether this account holds the permission `key` on `project` (one query)."""
+        if self.is_superuser or not self.is_active:
+            return self.is_active
+        return Membership.objects.on_project(project).granting(key).filter(account=self).exists()
+
+    def permitted_organizations(self, organizations: OrganizationQuerySet, key: str) -> OrganizationQuerySet:
+        """Those of `organizations` on which this account holds `key` as a whole."""
+        if not self.is_active:
+            return organizations.none()
         if self.is_superuser:
-            return True
-        roles = Membership.objects.on_project(project).filter(account=self).values_list("role", flat=True)
-        return any(permissions.allows(role, key) for role in roles)
+            return organizations
+        granted = Membership.objects.filter(account=self, project=None, role__in=permissions.roles_with(key))
+        return organizations.filter(pk__in=granted.values("organization"))
+
+    def allows_on(self, key: str, organization: Organization) -> bool:
+        """Whether this account holds `key` on `organization` as a whole (one query)."""
+        return Organization.objects.allowing(self, key).filter(pk=organization.pk).exists()
+
+
+class OrganizationQuerySet(models.QuerySet["Organization"]):
+    """Organizations by who may do what in them as a whole."""
+
+    def allowing(self, caller: Caller, key: str) -> OrganizationQuerySet:
+        """Those on which the account or API key holds the permission `key` as a whole."""
+        return caller.permitted_organizations(self, key)
+
+    def seen_by(self, account: Account) -> OrganizationQuerySet:
+        """Those the account belongs to, be it through one project."""
+        return self if account.is_superuser else self.filter(pk__in=account.memberships.values("organization"))
 
 
 class Organization(models.Model):
@@ -99,6 +128,7 @@ class Organization(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    objects = OrganizationQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
@@ -141,6 +171,10 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
     def on_project(self, project: Project) -> MembershipQuerySet:
         """Those that count on `project`: of its organization as a whole, or narrowed to it."""
         return self.filter(Q(project=project) | Q(project=None), organization_id=project.organization_id)
+
+    def granting(self, key: str) -> MembershipQuerySet:
+        """Those that give the permission `key` where they apply: their role holds it and their account is active."""
+        return self.filter(role__in=permissions.roles_with(key), account__is_active=True)
 
 
 class Membership(models.Model):

@@ -42,13 +42,18 @@ def control_plane(workspace: Workspace) -> Iterator[tuple[Kamaji, ControlPlane]]
         yield kamaji, kamaji.control_plane(workspace.namespace, workspace.control_plane)
 
 
-@contextmanager
-def tenant(workspace: Workspace) -> Iterator[Cluster]:
-    """The workspace's own API server. Kamaji re-issues the kubeconfig on every upgrade, so it is read each time."""
+def tenant_kubeconfig(workspace: Workspace) -> str:
+    """The text of the workspace's administrator kubeconfig. Kamaji re-issues it on every upgrade: never keep it."""
     with control_plane(workspace) as (kamaji, seen):
         if not seen.kubeconfig_secret:
             raise Temporary("not_found", f"Kamaji has not issued a kubeconfig for {workspace.name} yet.")
-        kubeconfig = kamaji.kubeconfig(workspace.namespace, seen.kubeconfig_secret)
+        return kamaji.kubeconfig(workspace.namespace, seen.kubeconfig_secret)
+
+
+@contextmanager
+def tenant(workspace: Workspace) -> Iterator[Cluster]:
+    """The workspace's own API server."""
+    kubeconfig = tenant_kubeconfig(workspace)
     with Cluster(kubeconfig, name=workspace.name, timeout=settings.LOOPBACK_VENDOR_TIMEOUT) as cluster:
         yield cluster
 

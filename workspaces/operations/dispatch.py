@@ -60,6 +60,20 @@ def look_soon(workspace: Workspace) -> None:
     fan_out("workspaces.jobs.reconcile_tenant", [str(workspace.pk)])
 
 
+def fetch_soon(kubeconfig_id: uuid.UUID) -> None:
+    """Have a worker fetch the kubeconfig once the surrounding transaction is committed."""
+    transaction.on_commit(lambda: _enqueue_fetch(kubeconfig_id), robust=True)
+
+
+def _enqueue_fetch(kubeconfig_id: uuid.UUID) -> None:
+    # A person waits for it: neither behind the steps of upgrades nor behind a round of looks.
+    options = {"job_timeout": 120, "ttl": 120, "failure_ttl": 3600}
+    try:
+        django_rq.get_queue("ticks").enqueue("workspaces.jobs.fetch_kubeconfig", str(kubeconfig_id), **options)
+    except RedisError as error:
+        logger.warning("Kubeconfig %s not handed to the queue, the scheduler repeats it: %s", kubeconfig_id, error)
+
+
 def backlog(queue: str) -> int:
     """Number of jobs that wait on `queue`."""
     return int(django_rq.get_queue(queue).count)

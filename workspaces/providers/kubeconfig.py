@@ -15,10 +15,12 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
+from cryptography import x509
 from kubernetes import client
 
 from .errors import Permanent
@@ -103,6 +105,16 @@ def read(kubeconfig: str) -> Access:
     if not access.token and not access.certificate:
         raise _refused("it has neither a token nor a client certificate")
     return access
+
+
+def certificate_end(access: Access) -> datetime | None:
+    """When the client certificate ends, in UTC; None for a token. Raises Permanent("configuration") when it is none."""
+    if not access.certificate:
+        return None
+    try:
+        return x509.load_pem_x509_certificate(access.certificate).not_valid_after_utc
+    except ValueError:
+        raise _refused("its client certificate cannot be read") from None
 
 
 class _BoundedClient(client.ApiClient):  # type: ignore[misc]  # the client is untyped

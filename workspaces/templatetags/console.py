@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 from django import template
 from django.utils import timezone
 
+from workspaces.models import Workspace
 from workspaces.rules import lifecycle
 from workspaces.views import strip
+from workspaces.views.access import account_of
 from workspaces.views.shell import Shell, shell_of
 from workspaces.views.strip import Day
 
@@ -120,6 +122,13 @@ def step_tone(state: str) -> str:
 def quiet_day() -> Day:
     """The day strip without windows, for pages in front of the sign-in."""
     return strip.quiet_day(timezone.now())
+
+
+@register.simple_tag(takes_context=True)
+def holds(context: template.Context, key: str, workspace: Workspace) -> bool:
+    """Whether the reader holds `key` on the workspace; asked for only when the page has not read its `keys`."""
+    keys = context.get("keys")
+    return key in (workspace.keys_of(account_of(context["request"])) if keys is None else keys)
 
 
 @register.simple_tag(takes_context=True)

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
 
 from workspaces.models import Host, Operation
 from workspaces.rules import lifecycle
@@ -28,6 +29,7 @@ class Found:
     address: str
 
 
+@require_safe
 @login_required
 def find(request: HttpRequest) -> HttpResponse:
     """GET ?q=: the page, or for htmx the results alone (three queries)."""

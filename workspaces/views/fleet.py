@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRedirect, push_url
 
 from workspaces.rules import lifecycle
@@ -23,6 +24,7 @@ from workspaces.views.fleet_rows import read_rows, rows_of
 from workspaces.views.fleet_totals import count
 
 
+@require_safe
 @login_required
 def fleet(request: HttpRequest) -> HttpResponse:
     """GET: the page; for htmx the list and the counts alone, or 204 when the reader has seen exactly this."""

@@ -114,6 +114,7 @@ def _page(request: HttpRequest, workspace: Workspace, typed: Typed, status: int 
     context = _what_if(workspace, typed, keys, outlook, now) | {
         "nav": "fleet",
         "status": status_of(workspace, now),
+        "keys": keys,
         "plan": plan,
         "outlook": outlook,
         "typed": typed,

@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils import timezone
 
 from workspaces.models import Operation, Workspace
+from workspaces.models.members import keys_held
 from workspaces.views import strip
-from workspaces.views.access import ProjectPlace, projects_of, visible_workspaces
+from workspaces.views.access import ProjectPlace, account_of, projects_of, visible_workspaces
 
 # A menu is for choosing at a glance; beyond this many the fleet page's filters are quicker.
 MENU_LIMIT = 10
@@ -45,6 +47,8 @@ class Shell:
     workspaces: int
     open_operations: int
     day: strip.Day
+    # The permission keys the account holds somewhere: what the navigation leads to.
+    held: frozenset[str]
 
 
 def shell_of(request: HttpRequest, page: Mapping[str, Any]) -> Shell:
@@ -55,15 +59,21 @@ def shell_of(request: HttpRequest, page: Mapping[str, Any]) -> Shell:
     organizations = {project.organization_id: project.organization for project in projects}
     shown = [p for p in projects if place.organization_id in (None, p.organization_id)]
     count, busy = page.get("workspace_count"), page.get("open_operation_count")
+    if count is None or busy is None:
+        # A workspace has at most one open operation, so counting the busy workspaces counts the operations.
+        with_open = Operation.objects.open().values("workspace")
+        counted = visible.aggregate(count=Count("pk"), busy=Count("pk", filter=Q(pk__in=with_open)))
+        count, busy = counted["count"], counted["busy"]
     return Shell(
         now=now,
         place=place,
         organizations=list(organizations.items())[:MENU_LIMIT],
         projects=shown[:MENU_LIMIT],
         projects_left_out=max(0, len(shown) - MENU_LIMIT),
-        workspaces=visible.count() if count is None else count,
-        open_operations=Operation.objects.open().filter(workspace__in=visible).count() if busy is None else busy,
+        workspaces=count,
+        open_operations=busy,
         day=page.get("day") or strip.day_of(visible, now),
+        held=page.get("held") or keys_held(account_of(request)),
     )
 
 

@@ -10,6 +10,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from workspaces.models import MaintenancePlan, Workspace
 from workspaces.views.access import login_required, visible_workspaces
@@ -128,6 +129,7 @@ def _hour(hour: int, windows: int, most: int, now: datetime) -> Hour:
     )
 
 
+@require_safe
 @login_required
 def strip(request: HttpRequest) -> HttpResponse:
     """The strip alone, for its refresh every minute."""

@@ -70,7 +70,7 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
             "hosts": [_host_line(host, workspace, stale) for host in outlook.hosts],
             "conditions": [_condition_line(condition, stale) for condition in workspace.conditions],
             "may_read_trail": may_read_trail,
-            "events": Event.objects.filter(workspace_id=workspace.pk)[:EVENTS_SHOWN] if may_read_trail else [],
+            "events": Event.objects.told().filter(workspace_id=workspace.pk)[:EVENTS_SHOWN] if may_read_trail else [],
         },
     )
 

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from workspaces.management.fleet import rows, sample, world
-from workspaces.models import ManagementCluster
+from workspaces.models import Actor, Event, ManagementCluster, acting
 from workspaces.operations import reconcile
 
 
@@ -38,12 +38,15 @@ class Command(BaseCommand):
         control = json.loads(options["ready"].read_text())["control_url"]
         ready = _post(f"{control}/world", world.document(fleet))
         kept = options["data_dir"] / "accounts.json"
-        if not rows.exist():
-            password = secrets.token_urlsafe(12)
-            # The keys cannot be read again: rows without this file would be worth nothing.
-            with transaction.atomic():
-                _write(kept, {"accounts": _accounts(password), "api_keys": rows.create(fleet, password)})
-        rows.connect(ready)
+        who = Actor.of_command("seed_demo")
+        with acting(who):
+            if not rows.exist():
+                password = secrets.token_urlsafe(12)
+                # The keys cannot be read again: rows without this file would be worth nothing.
+                with transaction.atomic():
+                    _write(kept, {"accounts": _accounts(password), "api_keys": rows.create(fleet, password)})
+            rows.connect(ready)
+            Event.record(who, "fleet.connected", summary="Connected the sample fleet to the simulated world")
         # Before anybody is told that the demo is ready: without the running versions no upgrade would be offered.
         for key in ManagementCluster.objects.values_list("pk", flat=True):
             reconcile.look_at_management_cluster(key)

@@ -19,6 +19,7 @@ from workspaces.models import (
     BillingAgreement,
     Event,
     Host,
+    Kubeconfig,
     KubernetesVersion,
     MaintenancePlan,
     ManagementCluster,
@@ -63,6 +64,7 @@ def create(workspaces: Sequence[SampleWorkspace], password: str) -> dict[str, st
     for one in workspaces:
         if one.trouble == "failed_drain":
             history.stopped_upgrade(Workspace.objects.get(name=one.name))
+    _kubeconfigs()
     return _api_keys()
 
 
@@ -160,6 +162,33 @@ def _agreements() -> None:
         for clause, component, family, kind, amount in overrides:
             PriceOverride.objects.create(
                 agreement=agreement, clause=clause, component=component, family=family, kind=kind, amount=amount
+            )
+
+
+def _kubeconfigs() -> None:
+    """Some that administrators took in the last year; the certificate of the oldest has ended."""
+    now = timezone.now()
+    for organization, email, days, reason in (
+        ("Kestrel Freight", "ines.albrecht@kestrel.example", 370, "First set-up of the ingress controller"),
+        ("Kestrel Freight", "ines.albrecht@kestrel.example", 64, "Restore drill, OPS-2291"),
+        ("Fjordline Energy", "sigrid.dahl@fjordline.example", 12, "Export of manifests before the move"),
+        ("Meridian Health", "jonas.weber@meridian.example", 141, "Audit of cluster roles"),
+    ):
+        by, taken_at = Account.objects.get(email=email), now - timedelta(days=days)
+        clusters = Workspace.objects.filter(project__organization__name=organization, type="kubernetes", state="active")
+        workspace = clusters.order_by("name").first()
+        if workspace is not None:
+            Kubeconfig.objects.create(
+                workspace=workspace,
+                requested_by=str(by),
+                requested_by_id=by.pk,
+                requested_at=taken_at - timedelta(minutes=1),
+                reason=reason,
+                state="taken",
+                fetched_at=taken_at - timedelta(seconds=50),
+                taken_at=taken_at,
+                # Kamaji's certificates last a year, and were a week old then.
+                certificate_until=taken_at + timedelta(days=358),
             )
 
 

@@ -1,0 +1,1 @@
+"""The only language there is."""
