@@ -110,6 +110,7 @@ class Demo:
             "DEBUG": "",
             "INSECURE_COOKIES": "1",
             "STATIC_FINDERS": "1",
+            "LOOPBACK_MAIL_DIRECTORY": str(self.directory / "mail"),
             "PYTHONUNBUFFERED": "1",
             supervisor.MARK: str(self.directory),
         }

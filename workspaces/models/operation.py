@@ -122,6 +122,10 @@ class Operation(models.Model):
         """Store an operation with its steps; the database refuses a second open one on the workspace."""
         try:
             with transaction.atomic():
+                # A move to another project locks the same row: one of the two waits, and sees what the other did.
+                locked = Workspace.objects.select_for_update(no_key=True).values_list("project_id", flat=True)
+                if locked.get(pk=workspace.pk) != workspace.project_id:
+                    return Refused("moved", f"{workspace} has been moved to another project meanwhile.")
                 operation = cls.objects.create(
                     workspace=workspace,
                     kind=kind,
