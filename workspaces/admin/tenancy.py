@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from zoneinfo import available_timezones
 
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -12,13 +13,15 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from workspaces.admin.base import Curated, Rows
 from workspaces.admin.links import rows_of, to
-from workspaces.models import Account, Membership, Organization, Project
+from workspaces.models import Account, Actor, Event, Membership, Organization, Project
 
 
 class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -86,6 +89,7 @@ class AccountAdmin(Curated, UserAdmin):  # type: ignore[type-arg]
     )
     belonging = staticmethod(rows_of("created_by", api_keys="apikey"))
     readonly_fields = ("sign_in", "last_login", "date_joined", "belonging")
+    actions = ("remove_second_factors",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Rights are given by superusers only; nobody raises their own."""
@@ -104,6 +108,21 @@ class AccountAdmin(Curated, UserAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """As for changing."""
         return _not_above(request, obj) and super().has_delete_permission(request, obj)
+
+    @admin.action(description="Remove authenticator, passkeys and recovery codes", permissions=["change"])
+    def remove_second_factors(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
+        """For people who lost theirs, once support knows who asks: the password alone signs them in then."""
+        mine, had = [account for account in queryset if _not_above(request, account)], 0
+        with transaction.atomic():
+            for account in mine:
+                removed, _ = Authenticator.objects.filter(user=account).delete()
+                had += bool(removed)
+                if removed:
+                    summary = f"Removed the second factors of {account.email}"
+                    Event.record(Actor.of(cast(Account, request.user)), "account.factors_removed", summary=summary)
+        left = queryset.count() - len(mine)
+        said = f"{had} of {len(mine)} had second factors, and have none now."
+        self.message_user(request, f"{said} {left} of staff left as they are." if left else said)
 
     @admin.display(description="Password")
     def sign_in(self, account: Account) -> str:
