@@ -179,7 +179,7 @@ ADMIN_PAGES = """
 #                                                                anon stra view oper admi staf root
 GET  admin/                                                       302  302  302  302  302  200  200
 GET  admin/login/                                                 302  403  403  403  403  302  302
-GET  admin/logout/                                                405  405  405  405  405  405  405
+GET  admin/logout/                                                302  302  302  302  302  405  405
 GET  admin/password_change/                                       302  302  302  302  302  302  302
 GET  admin/password_change/done/                                  302  302  302  302  302  200  200
 GET  admin/autocomplete/                                          302  302  302  302  302  403  403

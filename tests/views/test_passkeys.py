@@ -73,7 +73,7 @@ def sign_in(page, who):
 def sign_out(page):
     page.get_by_role("button", name="account menu").click()
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
 
 
 def add_passkey(page, name, *, alone=True):
