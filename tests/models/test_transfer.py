@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from tests import cast
@@ -41,7 +40,6 @@ from workspaces.models.transfer import destinations, move
 from workspaces.models.transfer_preview import Preview, preview
 from workspaces.models.transfer_proof import proof
 from workspaces.rules import permissions
-from workspaces.rules.refusal import Refused
 
 pytestmark = pytest.mark.django_db
 
@@ -126,6 +124,8 @@ def test_kubeconfigs_outside_stay_valid_and_those_of_losers_are_marked(workspace
         )
     Kubeconfig.objects.create(workspace=workspace, requested_by="Bob", state="taken", revoked_at=cast.NOW)
     Kubeconfig.objects.create(workspace=workspace, requested_by="Bob", state="failed")
+    long_ago = cast.NOW - timedelta(days=400)
+    Kubeconfig.objects.create(workspace=workspace, requested_by="Bob", state="taken", certificate_until=long_ago)
     held = [(one.row.requested_by, one.holder_loses) for one in now_preview(workspace, customs).kubeconfigs]
     assert sorted(held) == [("Alice Ahrens", False), ("Bob Berger", True)]
 
@@ -439,29 +439,32 @@ def test_in_random_fleets_the_preview_is_what_is_then_true_for_everybody_and_eve
 
 # --- At the same time -------------------------------------------------------------------------------------------------
 @pytest.mark.django_db(transaction=True)
-def test_a_move_beside_an_operation_that_is_being_started_comes_before_it_or_is_refused(
-    workspace, customs, alice
+def test_a_move_waits_for_an_operation_that_is_being_started_and_is_refused(
+    workspace, customs, alice, in_another_thread
 ) -> None:
-    def moving() -> Transfer | Refused:
-        try:
-            return move(as_read, customs, by=Actor.of(alice), caller=alice)
-        finally:
-            connection.close()
-
     as_read = Workspace.objects.select_related("project").get(pk=workspace.pk)
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            operation = Operation.start(workspace, "upgrade", "Upgrade it", [StepPlan("a", "A")], actor=PLATFORM)
-            future = pool.submit(moving)
-            wait([future], timeout=1)
-        moved = future.result(10)
-    where = Operation.objects.open().get(pk=operation.pk).workspace.project.name
-    if isinstance(moved, Refused):
-        assert (moved.code, moved.evidence, where) == (
-            "operation_running", {"operation": str(operation.pk)}, "Freight Core",
-        )  # fmt: skip
-    else:
-        assert where == "Customs"
+    with transaction.atomic():
+        operation = Operation.start(workspace, "upgrade", "Upgrade it", [StepPlan("a", "A")], actor=PLATFORM)
+        moving = in_another_thread(lambda: move(as_read, customs, by=Actor.of(alice), caller=alice))
+    refused = moving.result(10)
+    assert (refused.code, refused.evidence) == ("operation_running", {"operation": str(operation.pk)})
+    assert Workspace.objects.get(pk=workspace.pk).project.name == "Freight Core"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_operation_of_somebody_who_saw_the_old_project_is_refused_after_the_move(
+    workspace, customs, alice, in_another_thread
+) -> None:
+    as_read = Workspace.objects.select_related("project").get(pk=workspace.pk)
+    failed = Operation.objects.create(workspace=as_read, kind="upgrade", title="Old", state="failed", requested_by="B")
+    with transaction.atomic():
+        move(workspace, customs, by=Actor.of(alice), caller=alice)
+        starting = in_another_thread(
+            lambda: Operation.start(as_read, "upgrade", "Upgrade it", [StepPlan("a", "A")], actor=PLATFORM)
+        )
+    assert starting.result(10).code == "moved"
+    assert failed.retry(PLATFORM).code == "moved"
+    assert not Operation.objects.open().exists()
 
 
 @pytest.mark.django_db(transaction=True)

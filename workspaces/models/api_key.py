@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
@@ -17,6 +18,18 @@ from workspaces.models.event import Event
 from workspaces.models.members import Scope
 from workspaces.models.tenancy import ROLES, Account, Organization, OrganizationQuerySet, Project, ProjectQuerySet
 from workspaces.rules import members, permissions
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    """Keys by whether they open anything."""
+
+    def usable(self, now: datetime) -> ApiKeyQuerySet:
+        """Neither revoked nor expired."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+
+    def ended(self, now: datetime) -> ApiKeyQuerySet:
+        """All the others."""
+        return self.filter(Q(expires_at__lte=now) | Q(revoked_at__isnull=False))
 
 
 class ApiKey(models.Model):
@@ -35,6 +48,7 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
         verbose_name = "API key"
@@ -127,14 +141,9 @@ class ApiKey(models.Model):
     def holding(cls, text: str) -> ApiKey | None:
         """The valid key that `text` is, or None: unknown, revoked and expired look the same."""
         prefix, secret = text[:11], text[12:]
-        key = (
-            cls.objects.select_related("organization", "project", "created_by")
-            .filter(prefix=prefix, revoked_at=None)
-            .first()
-        )
-        if key is None or not secrets.compare_digest(key.digest, _digest(secret)):
-            return None
-        return None if key.expires_at and key.expires_at <= timezone.now() else key
+        usable = cls.objects.usable(timezone.now()).select_related("organization", "project", "created_by")
+        key = usable.filter(prefix=prefix).first()
+        return key if key and secrets.compare_digest(key.digest, _digest(secret)) else None
 
 
 def _digest(secret: str) -> str:

@@ -7,7 +7,7 @@ asked takes it, and is erased then. The row stays: a kubeconfig with a client ce
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Q
@@ -28,9 +28,10 @@ TO_BE_TAKEN_WITHIN = timedelta(minutes=10)
 class KubeconfigQuerySet(models.QuerySet["Kubeconfig"]):
     """Kubeconfigs by where they are."""
 
-    def handed_out(self) -> KubeconfigQuerySet:
-        """Those somebody has taken and nobody has revoked: valid outside, as far as is known."""
-        return self.filter(state="taken", revoked_at=None)
+    def valid_outside(self, now: datetime) -> KubeconfigQuerySet:
+        """Those somebody has taken, nobody has revoked, and whose certificate has not ended as far as is known."""
+        alive = Q(certificate_until=None) | Q(certificate_until__gt=now)
+        return self.filter(alive, state="taken", revoked_at=None)
 
 
 class Kubeconfig(models.Model):

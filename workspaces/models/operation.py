@@ -36,6 +36,17 @@ class StepPlan:
     irreversible: bool = False
 
 
+def _moved_away(workspace: Workspace) -> Refused | None:
+    """Lock the workspace's row, as a move to another project does: one of the two waits, and sees what the other did.
+
+    The rights of the one who asks were those in the project as read; in another one they are not known.
+    """
+    locked = Workspace.objects.select_for_update(no_key=True).values_list("project_id", flat=True)
+    if locked.get(pk=workspace.pk) == workspace.project_id:
+        return None
+    return Refused("moved", f"{workspace} has been moved to another project meanwhile.")
+
+
 class OperationQuerySet(models.QuerySet["Operation"]):
     """Operations by what they need next."""
 
@@ -122,10 +133,8 @@ class Operation(models.Model):
         """Store an operation with its steps; the database refuses a second open one on the workspace."""
         try:
             with transaction.atomic():
-                # A move to another project locks the same row: one of the two waits, and sees what the other did.
-                locked = Workspace.objects.select_for_update(no_key=True).values_list("project_id", flat=True)
-                if locked.get(pk=workspace.pk) != workspace.project_id:
-                    return Refused("moved", f"{workspace} has been moved to another project meanwhile.")
+                if moved := _moved_away(workspace):
+                    return moved
                 operation = cls.objects.create(
                     workspace=workspace,
                     kind=kind,
@@ -182,6 +191,8 @@ class Operation(models.Model):
 
         try:
             with transaction.atomic():
+                if moved := _moved_away(self.workspace):
+                    return moved
                 current = Operation.objects.select_for_update().get(pk=self.pk)
                 if not current.can_be_retried:
                     return Refused("not_retryable", "Only a failed or stopped operation can be continued.")

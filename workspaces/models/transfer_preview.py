@@ -114,7 +114,7 @@ def preview(workspace: Workspace, destination: Project, now: datetime) -> Previe
         raise ValueError("A workspace stays in its organization.")
     predicted = effects(identities(source, destination, now), source.pk, destination.pk)
     losing = {effect.identity.id for effect in predicted if effect.change == "loses_access"}
-    handed_out = Kubeconfig.objects.handed_out().filter(workspace=workspace).order_by("taken_at", "pk")
+    handed_out = Kubeconfig.objects.valid_outside(now).filter(workspace=workspace).order_by("taken_at", "pk")
     holds = list(Hold.objects.filter(project__in=(source, destination), expires_at__gt=now).order_by("set_at", "pk"))
     return Preview(
         workspace=workspace,
@@ -142,9 +142,7 @@ def identities(source: Project, destination: Project, now: datetime) -> list[Ide
     for membership in memberships.order_by("pk"):
         _, grants = people.setdefault(membership.account_id, (membership.account, []))
         grants.append(_grant(membership.project_id, membership.role))
-    keys = ApiKey.objects.filter(
-        counts, Q(expires_at=None) | Q(expires_at__gt=now), organization=organization, revoked_at=None
-    ).select_related("project")
+    keys = ApiKey.objects.usable(now).filter(counts, organization=organization).select_related("project")
     return [
         *(Identity("account", pk, str(who), who.email, tuple(grants)) for pk, (who, grants) in people.items()),
         *(

@@ -12,8 +12,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
-
 from workspaces.models.api_key import ApiKey
 from workspaces.models.tenancy import Account, Membership, Project
 from workspaces.models.transfer import Transfer
@@ -118,8 +116,7 @@ def true_now(project: Project, now: datetime) -> Rights:
             held["account", account].add(right)
     for account in platform_administrators():
         held["account", account] |= permissions.PERMISSIONS.keys()
-    alive = Q(expires_at=None) | Q(expires_at__gt=now)
-    for key in ApiKey.objects.filter(alive, organization=project.organization_id, revoked_at=None):
+    for key in ApiKey.objects.usable(now).filter(organization=project.organization_id):
         held["api_key", key.pk] |= {right for right in permissions.PERMISSIONS if key.allows(right, project)}
     return {identity: frozenset(rights) for identity, rights in held.items() if rights}
 

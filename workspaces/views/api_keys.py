@@ -15,13 +15,14 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from workspaces.models import Account, Actor, ApiKey, Membership, Organization, Project
+from workspaces.models.api_key import ApiKeyQuerySet
 from workspaces.models.members import Scope
 from workspaces.models.tenancy import ROLES
 from workspaces.rules import members as rules
@@ -84,15 +85,14 @@ class NewKeyForm(forms.Form):
 def api_keys(request: HttpRequest) -> HttpResponse:
     """Those that can be used, by organization; below them the last that no longer can."""
     now, keys = timezone.now(), _manageable(account_of(request))
-    usable = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
-    alive = keys.filter(usable).order_by("organization__name", "name", "pk")
+    alive = keys.usable(now).order_by("organization__name", "name", "pk")
     page = Paginator(alive, PAGE).get_page(request.GET.get("page"))
     context = {
         "nav": "api_keys",
         "now": now,
         "page": page,
         "rows": _rows(page, now),
-        "over": _rows(keys.exclude(usable).order_by("-created_at", "pk")[:OVER_SHOWN], now),
+        "over": _rows(keys.ended(now).order_by("-created_at", "pk")[:OVER_SHOWN], now),
     }
     return render(request, "workspaces/api_keys.html", context)
 
@@ -140,7 +140,7 @@ def revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
     return response
 
 
-def _manageable(account: Account) -> QuerySet[ApiKey]:
+def _manageable(account: Account) -> ApiKeyQuerySet:
     """The keys of organizations and projects where the account manages them; refused when there is no such place."""
     organizations = Organization.objects.allowing(account, NEED)
     projects = Project.objects.allowing(account, NEED)

@@ -269,11 +269,10 @@ def _member_page(
 
 def _left(found: Membership) -> dict[str, int]:
     """What somebody made here that goes on without them, counted."""
-    organization, account = found.organization_id, found.account_id
-    alive = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    keys = ApiKey.objects.filter(alive, organization=organization, created_by=account, revoked_at=None)
+    organization, account, now = found.organization_id, found.account_id, timezone.now()
+    keys = ApiKey.objects.usable(now).filter(organization=organization, created_by=account)
     sent = Invitation.objects.open().filter(organization=organization, invited_by=account)
-    taken = Kubeconfig.objects.handed_out().filter(
+    taken = Kubeconfig.objects.valid_outside(now).filter(
         workspace__project__organization=organization, requested_by_id=account
     )
     return {"keys": keys.count(), "invitations": sent.count(), "kubeconfigs": taken.count()}

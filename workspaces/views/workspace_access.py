@@ -112,7 +112,6 @@ def _who(workspace: Workspace, now: datetime) -> dict[str, Any]:
     members = Membership.objects.on_project(workspace.project).filter(account__is_active=True)
     api_keys = _keys_reaching(workspace.project, now)
     handed_out = workspace.kubeconfigs.all()
-    valid = handed_out.handed_out().filter(Q(certificate_until=None) | Q(certificate_until__gt=now))
     return {
         "people": _people(members.select_related("account", "project", "organization"))[:SHOWN],
         "people_count": members.values("account").distinct().count(),
@@ -123,7 +122,7 @@ def _who(workspace: Workspace, now: datetime) -> dict[str, Any]:
         "api_key_count": api_keys.count(),
         "handed_out": [(one, look_of(one, now)) for one in handed_out.defer("document")[:SHOWN]],
         "handed_out_count": handed_out.count(),
-        "valid_count": valid.count(),
+        "valid_count": handed_out.valid_outside(now).count(),
     }
 
 
@@ -141,7 +140,7 @@ def _people(memberships: QuerySet[Membership]) -> list[Person]:
 def _keys_reaching(project: Project, now: datetime) -> QuerySet[ApiKey]:
     """The keys that are valid and count on the project."""
     here = Q(organization=project.organization_id) & (Q(project=None) | Q(project=project))
-    return ApiKey.objects.filter(here, revoked_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    return ApiKey.objects.usable(now).filter(here)
 
 
 def _role(role: str) -> tuple[str, Iterable[str]]:

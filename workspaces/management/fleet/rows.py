@@ -196,12 +196,17 @@ def _api_keys() -> dict[str, str]:
     """One key for each role on Kestrel Freight, and one of a stranger."""
     platform = Account.objects.get(email=PEOPLE[0][0])
     kestrel, fjordline = (Organization.objects.get(name=name) for name in ("Kestrel Freight", "Fjordline Energy"))
-    keys = {
-        role: ApiKey.issue(name=f"demo {role}", organization=kestrel, role=role, created_by=platform)[1]
-        for role in ("administrator", "operator", "viewer")
+    places = dict.fromkeys(("administrator", "operator", "viewer"), kestrel) | {"stranger": fjordline}
+    return {
+        name: ApiKey.issue(
+            name=f"demo {name}",
+            organization=organization,
+            role="administrator" if name == "stranger" else name,
+            created_by=platform,
+            expires_at=timezone.now() + timedelta(days=365),
+        )[1]
+        for name, organization in places.items()
     }
-    stranger = ApiKey.issue(name="demo stranger", organization=fjordline, role="administrator", created_by=platform)
-    return keys | {"stranger": stranger[1]}
 
 
 @transaction.atomic
