@@ -1,10 +1,14 @@
-"""The browser of the browser tests: an installed Chromium, driven by Playwright. A missing one fails, it is no skip."""
+"""The browser of the browser tests: an installed Chromium, driven by Playwright. A missing one fails, it is no skip.
+
+And what every page is looked at for: the rules of accessibility, and a picture for a person.
+"""
 
 import os
 import shutil
 from pathlib import Path
 
-from playwright.sync_api import Browser, Playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
@@ -31,3 +35,17 @@ def find() -> str:
 def launch(playwright: Playwright) -> Browser:
     """Start it without a window."""
     return playwright.chromium.launch(executable_path=find(), args=list(ARGUMENTS))
+
+
+def assert_accessible(page: Page) -> None:
+    """WCAG 2.2 AA and the best practices beside it."""
+    found = Axe().run(
+        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+    )
+    assert found.violations_count == 0, found.generate_report()
+
+
+def picture(page: Page, name: str) -> None:
+    """Kept for a person when LOOPBACK_PICTURES names a directory."""
+    if directory := os.environ.get("LOOPBACK_PICTURES"):
+        page.screenshot(path=Path(directory) / f"{name}.png", full_page=True)

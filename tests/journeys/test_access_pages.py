@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
-from axe_playwright_python.sync_playwright import Axe
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from tests import browser as browsers
 from tests import cast
+from tests.browser import assert_accessible, picture
 from tests.views.accounts import sign_in_by_form
 from workspaces.models import Account, Actor, ApiKey, Invitation, Membership
 from workspaces.models.members import Scope
@@ -29,14 +26,6 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
     pytest.mark.usefixtures("empty_queues"),
 ]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = browsers.launch(playwright)
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -104,19 +93,6 @@ def pages(alice, bob, victor, workspace) -> dict[str, str]:
         "api-keys": "/api-keys",
         "api-key-new": "/api-keys/new",
     }
-
-
-def assert_accessible(page: Page) -> None:
-    found = Axe().run(
-        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-    )
-    assert found.violations_count == 0, found.generate_report()
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept for a person when LOOPBACK_PICTURES names a directory."""
-    if directory := os.environ.get("LOOPBACK_PICTURES"):
-        page.screenshot(path=Path(directory) / f"{name}.png", full_page=True)
 
 
 def fits(page: Page) -> bool:

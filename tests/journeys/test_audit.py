@@ -11,12 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from tests import cast
-from tests.journeys.test_workspace_pages import (  # noqa: F401
-    assert_accessible,
-    chromium,
-    open_page,
-    picture,
-)
+from tests.browser import assert_accessible, picture
 from workspaces.models import PLATFORM, Account, Actor, Event, MaintenancePlan, Workspace, acting
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("browser")]
@@ -46,7 +41,7 @@ def trail(bob: Account, alice: Account, workspace: Workspace, metal: Workspace) 
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390), ("light", 320)])
-def test_it_is_accessible_folded_and_unfolded(open_page, alice, trail, scheme, width):  # noqa: F811
+def test_it_is_accessible_folded_and_unfolded(open_page, alice, trail, scheme, width):
     page = open_page(alice, color_scheme=scheme, width=width)
     page.goto("/audit?workspace=prod")
     picture(page, f"audit-filtered-{scheme}-{width}")
@@ -63,7 +58,7 @@ def test_it_is_accessible_folded_and_unfolded(open_page, alice, trail, scheme, w
     assert_accessible(page)
 
 
-def test_it_is_narrowed_while_typing_and_taken_as_a_file(open_page, alice, trail, tmp_path: Path):  # noqa: F811
+def test_it_is_narrowed_while_typing_and_taken_as_a_file(open_page, alice, trail, tmp_path: Path):
     page = open_page(alice)
     page.goto("/audit")
     page.get_by_role("searchbox", name="Who").fill("berger")
@@ -81,7 +76,7 @@ def test_it_is_narrowed_while_typing_and_taken_as_a_file(open_page, alice, trail
     expect(page.locator("#list tbody tr")).to_have_count(2)
 
 
-def test_it_works_without_javascript(open_page, alice, trail):  # noqa: F811
+def test_it_works_without_javascript(open_page, alice, trail):
     page = open_page(alice, java_script_enabled=False)
     page.goto("/audit")
     page.get_by_label("Who").fill("berger")
@@ -94,7 +89,7 @@ def test_it_works_without_javascript(open_page, alice, trail):  # noqa: F811
     assert download.value.suggested_filename.startswith("audit-")
 
 
-def test_a_stranger_sees_nothing_of_it(open_page, charlie, trail):  # noqa: F811
+def test_a_stranger_sees_nothing_of_it(open_page, charlie, trail):
     page = open_page(charlie)
     page.goto("/audit")
     assert "ledger" not in page.locator("main").inner_text()

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.core.cache import cache
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests import browser as browsers
 from tests import cast
+from tests.browser import assert_accessible, picture
 from workspaces.models import PLATFORM, Host, MaintenancePlan, Operation, Workspace
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("browser")]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = browsers.launch(playwright)
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -81,19 +70,6 @@ def sign_in(page: Page, email: str = "alice@kestrel.example") -> None:
     page.get_by_label("Password").fill(cast.PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/workspaces")
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept for a person when LOOPBACK_PICTURES names a directory."""
-    if directory := os.environ.get("LOOPBACK_PICTURES"):
-        page.screenshot(path=Path(directory) / f"{name}.png", full_page=True)
-
-
-def assert_accessible(page: Page) -> None:
-    found = Axe().run(
-        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-    )
-    assert found.violations_count == 0, found.generate_report()
 
 
 def assert_no_sideways_scrolling(page: Page) -> None:

@@ -11,11 +11,10 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests import browser as browsers
 from tests import cast
-from tests.journeys.test_workspace_pages import assert_accessible, picture
+from tests.browser import assert_accessible, picture
 from tests.operations import harness
 from tests.views.accounts import sign_in_by_form
 from workspaces.models import Account, ApiKey, Kubeconfig, Workspace
@@ -27,14 +26,6 @@ pytestmark = [
     pytest.mark.usefixtures("empty_queues"),
 ]
 WHY = "Wind-down, ticket 4711"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = browsers.launch(playwright)
-        yield started
-        started.close()
 
 
 @pytest.fixture

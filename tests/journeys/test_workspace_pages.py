@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests import browser as browsers
 from tests import cast
+from tests.browser import assert_accessible, picture
 from tests.views import an_upgrade
 from workspaces.models import (
     PLATFORM,
-    Account,
     Event,
     Host,
     LogLine,
@@ -34,39 +28,6 @@ pytestmark = [
     pytest.mark.usefixtures("empty_queues"),
 ]
 HOST_1 = 5  # the first step on a host: five of the control plane come before it
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = browsers.launch(playwright)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def open_page(chromium: Browser, live_server, settings) -> Iterator[Any]:
-    """Makes pages with somebody signed in: open_page(alice, color_scheme="dark", width=390). No page may complain."""
-    settings.LOOPBACK_RECONCILE_SECONDS = 10**9  # what was seen at the time of the cast stays fresh
-    contexts, complaints = [], []
-
-    def opened(who: Account, *, width: int = 1440, complaining: bool = False, **options: Any) -> Page:
-        context = chromium.new_context(
-            base_url=live_server.url, viewport={"width": width, "height": 900}, reduced_motion="reduce", **options
-        )
-        contexts.append(context)
-        session = cast.sign_in(Client(), who).cookies["sessionid"].value
-        context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-        page = context.new_page()
-        if not complaining:
-            page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 @pytest.fixture
@@ -118,19 +79,6 @@ def pages(alice, workspace, metal, catalogue_rows) -> dict[str, str]:
         "operation-failed": f"/operations/{failed.pk}",
         "operations": "/operations",
     }
-
-
-def assert_accessible(page: Page) -> None:
-    found = Axe().run(
-        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-    )
-    assert found.violations_count == 0, found.generate_report()
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept for a person when LOOPBACK_PICTURES names a directory."""
-    if directory := os.environ.get("LOOPBACK_PICTURES"):
-        page.screenshot(path=Path(directory) / f"{name}.png", full_page=True)
 
 
 def tab_to(page: Page, selector: str, *, most: int = 60) -> None:
