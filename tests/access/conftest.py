@@ -17,6 +17,7 @@ from workspaces.models import (
     Advisory,
     ApiKey,
     BillingAgreement,
+    CalendarFeed,
     ComputeProfile,
     Decision,
     DnsRecord,
@@ -28,9 +29,11 @@ from workspaces.models import (
     KubernetesVersion,
     LogLine,
     Operation,
+    PackageUpdate,
     ProviderAccount,
     SshKey,
     StepPlan,
+    Tick,
     Transfer,
     Workspace,
 )
@@ -69,6 +72,10 @@ def things(workspace: Workspace, alice: Account, bob: Account, catalogue_rows: A
         "member": bob.memberships.get(),
         "host": workspace.hosts.first(),
         "event": Event.objects.first(),
+        "project_hold": Hold.objects.create(
+            project=project, reason="Fair", set_by=alice, expires_at=timezone.now() + timedelta(days=1)
+        ),
+        "tomorrow": f"{timezone.now() + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
         **_what_only_staff_sees(workspace, alice),
     }
 
@@ -100,6 +107,11 @@ def _what_only_staff_sees(workspace: Workspace, alice: Account) -> dict[str, Any
         "billingagreement": BillingAgreement.objects.create(
             organization=organization, number="KF-2026-03", valid_from=cast.NOW.date()
         ),
+        "calendarfeed": CalendarFeed.objects.create(project=workspace.project, digest="d", made_by_name=str(alice)),
+        "packageupdate": PackageUpdate.objects.create(
+            workspace=workspace, host_name="h", operation=operation, package="openssl", to_version="3"
+        ),
+        "tick": Tick.objects.create(name="maintenance", at=timezone.now()),
         "group": Group.objects.create(name="Catalogue"),
     }
 

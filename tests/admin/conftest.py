@@ -13,9 +13,11 @@ from tests import cast
 from workspaces.models import (
     PLATFORM,
     Account,
+    Actor,
     Advisory,
     ApiKey,
     BillingAgreement,
+    CalendarFeed,
     ComputeProfile,
     Decision,
     DnsRecord,
@@ -26,11 +28,13 @@ from workspaces.models import (
     Kubeconfig,
     LogLine,
     Operation,
+    PackageUpdate,
     PriceOverride,
     ProfileLocation,
     ProviderAccount,
     SshKey,
     StepPlan,
+    Tick,
     Transfer,
     Workspace,
 )
@@ -73,6 +77,11 @@ def rows(alice: Account, root: Account, workspace: Workspace, catalogue_rows: An
     Integration.objects.create(workspace=workspace, kind="monitoring", name="Grafana", secret=SECRETS["integration"])
     SshKey.objects.create(name="fleet", private_key=SECRETS["ssh"])
     Advisory.objects.create(name="USN-1", severity="high")
+    feed = CalendarFeed.make(workspace.project, Actor.of(alice))
+    PackageUpdate.objects.create(
+        workspace=workspace, host_name="ledger-prod-w1", operation=operation, package="openssl", to_version="3.5.4"
+    )
+    Tick.objects.create(name="maintenance", at=timezone.now())
     invitation, token = Invitation.send_to(
         "nina@kestrel.example", organization=kestrel, project=None, role="viewer", invited_by=alice
     )
@@ -93,7 +102,16 @@ def rows(alice: Account, root: Account, workspace: Workspace, catalogue_rows: An
         "organization": kestrel,
         "workspace": workspace,
         "event": Event.objects.row_changes().filter(action="api_key.added").latest("id"),
-        "hidden": [*SECRETS.values(), key.digest, text[12:], invitation.digest, token, provider.token.token],
+        "hidden": [
+            *SECRETS.values(),
+            key.digest,
+            text[12:],
+            invitation.digest,
+            token,
+            provider.token.token,
+            feed,
+            CalendarFeed.objects.get().digest,
+        ],
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
+from django.utils import timezone
 
 from tests import cast
 from tests.admin.forms import account, address, errors, last, trail
@@ -14,6 +16,7 @@ from workspaces.models import (
     Account,
     Advisory,
     ComputeProfile,
+    Decision,
     Event,
     Hold,
     Host,
@@ -83,8 +86,88 @@ def test_a_change_of_a_workspace_stands_in_its_own_trail(as_root: Client, worksp
 def test_a_hold_is_set_by_whoever_adds_it_and_ends_in_the_future(as_root: Client, root: Account) -> None:
     data = {"reason": "Freeze", "expires_at_0": "2020-01-01", "expires_at_1": "00:00:00"}
     assert "Enter a time that is still to come." in errors(as_root.post("/admin/workspaces/hold/add/", data))
-    assert as_root.post("/admin/workspaces/hold/add/", data | {"expires_at_0": "2090-01-01"}).status_code == 302
-    assert Hold.objects.get().set_by == root
+    far = as_root.post("/admin/workspaces/hold/add/", data | {"expires_at_0": "2090-01-01"})
+    assert "At most 90 days: until " in errors(far)
+    soon = f"{timezone.now() + timedelta(days=2):%Y-%m-%d}"
+    assert as_root.post("/admin/workspaces/hold/add/", data | {"expires_at_0": soon}).status_code == 302
+    hold = Hold.objects.get()
+    assert (hold.set_by, hold.set_by_name) == (root, "root@loopback.example")
+    assert Event.objects.acts().get(action="hold.set").actor_id == root.pk
+
+
+def test_a_hold_in_two_places_is_refused(as_root: Client, workspace: Workspace) -> None:
+    data = {"reason": "Freeze", "workspace": str(workspace.pk), "project": str(workspace.project_id)}
+    answer = as_root.post("/admin/workspaces/hold/add/", data)
+    assert "Choose one: the project or the workspace." in errors(answer)
+
+
+def test_holds_are_lifted_together_and_those_that_were_over_are_counted(as_root: Client, root: Account) -> None:
+    now = timezone.now()
+    live = Hold.objects.create(reason="A", expires_at=now + timedelta(days=1))
+    over = Hold.objects.create(reason="B", set_at=now - timedelta(days=2), expires_at=now - timedelta(days=1))
+    data = {"action": "lift", "_selected_action": [str(live.pk), str(over.pk)]}
+    page = as_root.post("/admin/workspaces/hold/", data, follow=True).content.decode()
+    assert "Lifted: 1. Over before: 1." in page
+    assert list(Hold.objects.order_by("reason").values_list("lifted_by_name", flat=True)) == [
+        "root@loopback.example",
+        "",
+    ]
+    assert Event.objects.acts().get(action="hold.lifted").summary == "Platform: Lifted the hold: A"
+
+
+def test_an_advisory_names_packages_that_exist_or_versions(as_root: Client, catalogue_rows: Any) -> None:
+    data = {"name": "USN-2", "severity": "high", "flagged_at_0": "2026-11-24", "flagged_at_1": "00:00:00"}
+    add = "/admin/workspaces/advisory/add/"
+    assert "this flags nothing" in errors(as_root.post(add, data | {"packages": "[]"}))
+    assert "Enter a list of package names." in errors(as_root.post(add, data | {"packages": '"openssl"'}))
+    assert "is not the name of a package" in errors(as_root.post(add, data | {"packages": '["openssl; reboot"]'}))
+    assert as_root.post(add, data | {"packages": '["openssl", "*"]'}).status_code == 302
+
+
+def test_an_advisory_says_how_many_workspaces_it_touches(
+    as_root: Client, catalogue_rows: Any, metal: Workspace
+) -> None:
+    for number, version in enumerate(("1.34.8", "1.34.11", "1.35.4")):
+        cast.kubernetes(f"w{number}", version=version)
+    advisory = Advisory.objects.create(name="USN-1", severity="high", packages=["openssl"])
+    advisory.versions.set(KubernetesVersion.objects.filter(version="1.34.11"))
+    page = as_root.get(address("advisory", advisory)).content.decode()
+    assert "4 workspaces with hosts that may have the packages; 1 workspaces that run an older patch" in page
+
+
+def test_advisories_are_closed_and_flagged_again_from_their_list(as_root: Client) -> None:
+    advisory = Advisory.objects.create(name="USN-1", severity="high", flagged_at=cast.NOW)
+    chosen = {"_selected_action": [str(advisory.pk)]}
+    as_root.post("/admin/workspaces/advisory/", chosen | {"action": "close"})
+    advisory.refresh_from_db()
+    assert advisory.closed_at is not None
+    as_root.post("/admin/workspaces/advisory/", chosen | {"action": "flag_again"})
+    advisory.refresh_from_db()
+    assert advisory.closed_at is None
+    assert advisory.flagged_at > cast.NOW
+    assert [action for action, _ in trail()] == ["advisory.changed", "advisory.changed"]
+
+
+def test_the_evidence_of_a_decision_is_told_in_lines(as_root: Client, workspace: Workspace) -> None:
+    decision = Decision.objects.create(
+        workspace=workspace, lane="routine", opens_at=cast.NOW, outcome="waiting", reason="limit", message="All taken.",
+        evidence={
+            "work": ["Operating system updates on 3 hosts"],
+            "reasons": [{"code": "compute_auto_update", "message": "Operating system updates are on."}],
+            "blocked_by": [{"code": "hold", "message": "Held."}],
+            "limit": "10 of 10 places are taken.",
+            "place": 4,
+        },
+    )  # fmt: skip
+    page = as_root.get(address("decision", decision)).content.decode()
+    for line in (
+        "work: Operating system updates on 3 hosts",
+        "reasons: compute_auto_update: Operating system updates are on.",
+        "blocked by: hold: Held.",
+        "limit: 10 of 10 places are taken.",
+        "place: 4",
+    ):
+        assert f"<li>{line}</li>" in page
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------

@@ -56,6 +56,11 @@ def _a_hundred_of_everything() -> None:
         )
         models.Integration.objects.create(workspace=made, kind="k", name="n")
         models.Hold.objects.create(workspace=made, reason="r", set_by=person, expires_at=tomorrow)
+        models.CalendarFeed.objects.create(project=project, digest=f"d{number}", made_by_name="p")
+        models.PackageUpdate.objects.create(
+            workspace=made, host_name="h", operation=operation, package="openssl", to_version="3"
+        )
+        models.Tick.objects.create(name=f"t{number}", at=timezone.now())
         models.Advisory.objects.create(name=f"a{number}", severity="high")
         models.KubernetesVersion.objects.create(version=f"1.20.{number}")
         models.ComputeProfile.objects.create(

@@ -16,8 +16,8 @@ from workspaces import models
 from workspaces.models import Account
 
 HISTORY = [
-    "apikey", "decision", "event", "invitation", "kubeconfig", "logline", "maintenanceplan", "operation", "step",
-    "transfer",
+    "apikey", "calendarfeed", "decision", "event", "invitation", "kubeconfig", "logline", "maintenanceplan",
+    "operation", "packageupdate", "step", "tick", "transfer",
 ]  # fmt: skip
 NOT_ADDED = {*HISTORY, "computeprofile", "workspace"}
 
@@ -155,7 +155,7 @@ def test_what_is_history_cannot_be_written(as_root: Client, rows: Any, noun: str
     delete = at["change"].replace("/change/", "/delete/")
     selected = {
         "action": "delete_selected",
-        "_selected_action": [str(row["id" if "id" in row else "workspace_id"]) for row in before],
+        "_selected_action": [str(row.pk) for row in model._default_manager.order_by("pk")],
     }
     for address, data in [(at["add"], {}), (at["change"], {"title": "x"}), (delete, {"post": "yes"})]:
         assert as_root.post(address, data).status_code == 403, address

@@ -52,5 +52,5 @@ def test_holds_and_advisories_that_apply_are_known(alice, workspace, metal, cata
     ):
         Hold.objects.create(reason=reason, set_by=alice, set_at=cast.NOW, expires_at=until, **scope)
     facts = seen(workspace).facts
-    assert list(facts.holds) == [Held("Quarter end", until, cast.NOW)]
+    assert list(facts.holds) == [Held("Quarter end", until, cast.NOW, "Kestrel Freight")]
     assert list(facts.advisories) == [Flagged("DSA-6001", ("openssl",), ("1.34.11",), True)]

@@ -19,6 +19,7 @@ OPERATOR = VIEWER | {
 }
 ADMINISTRATOR = OPERATOR | {
     "maintenance.disable",
+    "maintenance.hold",
     "workspace.transfer",
     "workspace.delete",
     "kubeconfig.export",

@@ -9,7 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workspaces.rules.maintenance import Plan
-from workspaces.rules.planner import Advisory, Facts, Hold, Window, Work, forecast, is_open, next_window, windows
+from workspaces.rules.planner import (
+    Advisory,
+    Facts,
+    Hold,
+    Paused,
+    Reason,
+    Window,
+    Work,
+    due,
+    forecast,
+    is_open,
+    judge,
+    next_window,
+    windows,
+)
 from workspaces.rules.upgrades import CatalogueVersion, Situation
 
 NOW = datetime(2026, 11, 24, 14, 32, tzinfo=UTC)  # a Tuesday
@@ -21,6 +35,7 @@ PLAN = Plan(
     kubernetes_auto_upgrade=True,
 )
 NO_PATCHES = replace(PLAN, kubernetes_auto_upgrade=False)
+NO_OS = replace(PLAN, compute_auto_update=False)
 BAREMETAL = replace(PLAN, kubernetes_auto_upgrade=None)
 CATALOGUE = [
     CatalogueVersion("1.34.8", active=True),
@@ -30,7 +45,8 @@ CATALOGUE = [
 ]
 SITUATION = Situation("kubernetes", "active", "1.34.8", ("v1.34.8",) * 6, "1.36", "v1.34.8")
 FACTS = Facts(SITUATION, CATALOGUE, hosts_manageable=6, hosts_total=6)
-PATCHED = replace(FACTS, situation=replace(SITUATION, running_version="1.34.11", control_plane_wanted="v1.34.11"))
+HALF_WAY = replace(FACTS, situation=replace(SITUATION, running_version="1.34.11", control_plane_wanted="v1.34.11"))
+PATCHED = replace(FACTS, situation=replace(HALF_WAY.situation, kubelet_versions=("v1.34.11",) * 6))
 OPENSSL = Advisory("DSA-6021 openssl", packages=("openssl",))
 
 hours = st.one_of(st.none(), st.integers(0, 23))
@@ -379,3 +395,81 @@ def test_a_forecast_lists_each_window_once_and_none_does_what_the_flags_forbid(p
     assert plan.kubernetes_auto_upgrade or "kubernetes" not in kinds
     done = [work.to for entry in ahead if not entry.blocked_by for work in entry.work if work.kind == "kubernetes"]
     assert done == sorted(set(done), key=["1.34.10", "1.34.11"].index)
+
+
+# --- half-way, paused, decided ---
+
+
+def test_hosts_that_are_patches_behind_the_control_plane_follow_in_the_routine_window():
+    (first,) = [entry for entry in forecast(NO_OS, HALF_WAY, at(25, 0), days=1) if entry.window.lane == "routine"]
+    assert first.work == (Work("kubernetes", "Kubernetes 1.34.11 on the hosts left behind", (), "1.34.11", "1.34.11"),)
+    assert [reason.code for reason in first.reasons] == ["compute_auto_update_off", "hosts_behind"]
+
+
+@pytest.mark.parametrize("kubelet", ["v1.33.9", ""])
+def test_hosts_that_are_a_minor_behind_or_were_never_seen_are_a_persons_decision(kubelet):
+    mixed = replace(HALF_WAY.situation, kubelet_versions=("v1.34.11", kubelet))
+    (first,) = [
+        entry
+        for entry in forecast(NO_OS, replace(HALF_WAY, situation=mixed), at(25, 0), days=1)
+        if entry.window.lane == "routine"
+    ]
+    assert first.work == ()
+
+
+def test_paused_work_goes_on_in_the_next_window_of_its_lane_and_is_planned_once():
+    paused = replace(FACTS, paused=Paused("routine", "Maintain ledger-prod", "Its hour ended.", "1.34.11"))
+    ahead = forecast(replace(PLAN, priority_hour=1), paused, at(25, 0), days=2)
+    assert [(entry.window.lane, entry.would) for entry in ahead] == [
+        ("priority", ("Kubernetes 1.34.8 to 1.34.10",)),
+        ("routine", ("Operating system updates on 6 hosts", "Kubernetes 1.34.10 to 1.34.11")),
+        ("priority", ()),
+        ("routine", ("Operating system updates on 6 hosts",)),
+    ]
+    assert ahead[0].reasons[-1] == Reason("makes_way", "Maintain ledger-prod, which is paused, makes way.")
+    ahead = forecast(replace(PLAN, priority_hour=3), paused, at(25, 0), days=1)
+    assert ahead[0].work == (Work("continue", "Continue: Maintain ledger-prod", to="1.34.11"),)
+    assert ahead[0].reasons == (Reason("continues", "Its hour ended."),)
+    assert ahead[1].work == ()  # it has arrived at 1.34.11 by then
+
+
+def test_a_window_that_is_decided_is_not_planned_again_and_one_that_waits_says_for_what():
+    opened, waits = at(25, 2), Reason("limit", "All places are taken.")
+    done = replace(FACTS, decided={("routine", opened): None})
+    assert due(PLAN, done, at(25, 2, 20)) == []
+    assert forecast(PLAN, done, at(25, 2, 20))[0].window.opens_at == at(25, 22)
+    (waiting,) = due(PLAN, replace(FACTS, decided={("routine", opened): waits}), at(25, 2, 20))
+    assert waiting.reasons[-1] == waits
+    assert waiting.work
+
+
+def test_what_is_due_is_the_start_of_the_forecast():
+    both = replace(PLAN, priority_hour=2)
+    assert due(both, FACTS, at(25, 2, 7)) == forecast(both, FACTS, at(25, 2, 7))[:2]
+    assert [entry.window.lane for entry in due(both, FACTS, at(25, 2, 7))] == ["priority", "routine"]
+    assert due(both, FACTS, at(25, 2, 50)) == []
+    assert due(both, FACTS, at(25, 1, 59)) == []
+
+
+def test_an_open_window_is_judged_by_what_lasts_then_by_its_work_then_by_what_passes():
+    busy = replace(FACTS, situation=replace(SITUATION, open_operation=("1", "An upgrade")))
+    held = replace(busy, holds=(Hold("Freeze"),))
+    judged = [judge(due(PLAN, facts, at(25, 2))[0]) for facts in (held, busy, FACTS)]
+    assert judged == [
+        ("blocked", Reason("hold", "Held until it is lifted: Freeze")),
+        ("waiting", Reason("operation_running", "An upgrade is running.")),
+        ("waiting", Reason("place", "Waits for a free place.")),
+    ]
+    nothing = due(replace(NO_OS, kubernetes_auto_upgrade=False), busy, at(25, 2))[0]
+    assert judge(nothing)[0] == "nothing"
+
+
+def test_a_hold_that_begins_while_the_window_is_open_stops_it_and_one_that_has_ended_does_not():
+    begins = replace(FACTS, holds=(Hold("Freeze", starts_at=at(25, 2, 10)),))
+    assert not due(PLAN, begins, at(25, 2, 5))[0].blocked_by
+    assert due(PLAN, begins, at(25, 2, 15))[0].blocked_by
+    ended = replace(FACTS, holds=(Hold("Freeze", ends_at=at(25, 2, 10), place="The platform"),))
+    assert due(PLAN, ended, at(25, 2, 5))[0].blocked_by == (
+        Reason("hold", "The platform is held until Wed 25 Nov 02:10 UTC: Freeze"),
+    )
+    assert not due(PLAN, ended, at(25, 2, 15))[0].blocked_by

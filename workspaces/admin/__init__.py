@@ -2,6 +2,7 @@
 
 from workspaces.admin import (
     access,
+    advisory,
     api_key,
     event,
     infrastructure,
@@ -17,6 +18,7 @@ from workspaces.admin import (
 
 __all__ = [
     "access",
+    "advisory",
     "api_key",
     "event",
     "infrastructure",

@@ -1,8 +1,12 @@
 """State, and what can be done in one transaction. One module a noun."""
 
+from workspaces.models.advisory import Advisory
 from workspaces.models.api_key import ApiKey
 from workspaces.models.audit import ANONYMOUS, PLATFORM, Actor, acting
+from workspaces.models.calendar_feed import CalendarFeed
+from workspaces.models.decision import Decision, Tick
 from workspaces.models.event import Event
+from workspaces.models.hold import Hold
 from workspaces.models.infrastructure import (
     DnsRecord,
     Host,
@@ -14,8 +18,9 @@ from workspaces.models.infrastructure import (
 from workspaces.models.invitation import Invitation
 from workspaces.models.kubeconfig import Kubeconfig
 from workspaces.models.kubernetes import KubernetesVersion, catalogue
-from workspaces.models.maintenance import Advisory, Decision, Hold, MaintenancePlan
-from workspaces.models.operation import LogLine, Operation, Step, StepPlan
+from workspaces.models.maintenance import MaintenancePlan
+from workspaces.models.operation import LogLine, Operation, RunWindow, Step, StepPlan
+from workspaces.models.package_update import PackageUpdate
 from workspaces.models.pricing import BillingAgreement, ComputeProfile, PriceOverride, ProfileLocation
 from workspaces.models.sealed import Sealed
 from workspaces.models.tenancy import Account, Membership, Organization, Project
@@ -30,6 +35,7 @@ __all__ = [
     "Advisory",
     "ApiKey",
     "BillingAgreement",
+    "CalendarFeed",
     "ComputeProfile",
     "Decision",
     "DnsRecord",
@@ -46,14 +52,17 @@ __all__ = [
     "Membership",
     "Operation",
     "Organization",
+    "PackageUpdate",
     "PriceOverride",
     "ProfileLocation",
     "Project",
     "ProviderAccount",
+    "RunWindow",
     "Sealed",
     "SshKey",
     "Step",
     "StepPlan",
+    "Tick",
     "Transfer",
     "Workspace",
     "acting",

@@ -93,6 +93,9 @@ class Host(models.Model):
     unschedulable = models.BooleanField(default=False)
     os_name = models.CharField(max_length=80, blank=True)
     boot_id = models.CharField(max_length=64, blank=True)
+    updated_at = models.DateTimeField(null=True, blank=True, help_text="When package updates were last installed.")
+    held_back = models.JSONField(default=list, blank=True, help_text="Packages on hold that have a newer version.")
+    restart_needed = models.BooleanField(null=True, blank=True, help_text="Empty: not known.")
     observed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -1,11 +1,11 @@
-"""The maintenance plan of a workspace, the decisions taken for its windows, and what holds automatic work back.
+"""The maintenance plan of a workspace.
 
-Merging a document and finding windows are rules (`rules/maintenance.py`, `rules/planner.py`); this module stores.
+Merging a document and finding windows are rules (`rules/maintenance.py`, `rules/planner.py`); this module stores. What
+came of the windows is `decision.py`, what keeps them shut is `hold.py`, what fills the priority lane `advisory.py`.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,12 +15,8 @@ from django.utils import timezone
 
 from workspaces.models.audit import Actor
 from workspaces.models.event import Event
-from workspaces.models.tenancy import Account
 from workspaces.models.workspace import Workspace
 from workspaces.rules import maintenance as rules
-
-OUTCOMES = ("started", "nothing", "blocked", "missed")
-LANES = [("routine", "Routine"), ("priority", "Priority")]
 
 
 def _hour(**kwargs: Any) -> models.PositiveSmallIntegerField:  # type: ignore[type-arg]
@@ -132,72 +128,3 @@ class MaintenancePlan(models.Model):
         self.version += 1
         self.updated_at = timezone.now()
         self.save()
-
-
-class Decision(models.Model):
-    """What automatic maintenance did or did not do in one window of one workspace, and why. Written once."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="decisions")
-    lane = models.CharField(max_length=10, choices=LANES)
-    opens_at = models.DateTimeField()
-    outcome = models.CharField(max_length=20, choices=[(outcome, outcome.title()) for outcome in OUTCOMES])
-    reason = models.CharField(max_length=40)
-    message = models.TextField()
-    evidence = models.JSONField(default=dict, blank=True)
-    operation = models.ForeignKey(
-        "workspaces.Operation", models.SET_NULL, null=True, blank=True, related_name="decisions"
-    )
-    decided_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering = ("-opens_at",)
-        constraints = [
-            models.UniqueConstraint(fields=["workspace", "lane", "opens_at"], name="one_decision_per_window"),
-            models.CheckConstraint(condition=Q(lane__in=[lane for lane, _ in LANES]), name="decision_lane_known"),
-            models.CheckConstraint(condition=Q(outcome__in=OUTCOMES), name="decision_outcome_known"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.lane} {self.opens_at:%Y-%m-%d %H}:00 UTC: {self.outcome}"
-
-
-class Advisory(models.Model):
-    """Packages or versions an operator flagged: applied in the priority hour; enforced ones always."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=100, unique=True)
-    severity = models.CharField(max_length=10, choices=[(s, s.title()) for s in ("low", "medium", "high", "critical")])
-    packages = models.JSONField(default=list, blank=True)
-    versions = models.ManyToManyField("workspaces.KubernetesVersion", blank=True, related_name="advisories")
-    enforced = models.BooleanField(default=False)
-    text = models.TextField(blank=True)
-    flagged_at = models.DateTimeField(default=timezone.now)
-    closed_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        verbose_name_plural = "advisories"
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Hold(models.Model):
-    """Automatic work is stopped for the platform, an organization, a project or one workspace, until it expires."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    organization = models.ForeignKey("workspaces.Organization", models.CASCADE, null=True, blank=True)
-    project = models.ForeignKey("workspaces.Project", models.CASCADE, null=True, blank=True)
-    workspace = models.ForeignKey(Workspace, models.CASCADE, null=True, blank=True)
-    reason = models.CharField(max_length=200)
-    set_by = models.ForeignKey(Account, models.PROTECT)
-    set_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(condition=Q(expires_at__gt=models.F("set_at")), name="hold_ends_after_it_starts"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.workspace or self.project or self.organization or 'Platform'}: {self.reason}"

@@ -9,14 +9,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from workspaces.models.audit import Actor
+from workspaces.models.audit import PLATFORM, Actor
 from workspaces.models.event import Event
 from workspaces.models.workspace import Workspace
 from workspaces.rules import lifecycle
@@ -34,6 +34,14 @@ class StepPlan:
     stage: str = ""
     safe_to_stop: bool = True
     irreversible: bool = False
+
+
+@dataclass(frozen=True)
+class RunWindow:
+    """The window that automatic work was started for: its lane and when it opened."""
+
+    lane: str
+    opens_at: datetime
 
 
 def _moved_away(workspace: Workspace) -> Refused | None:
@@ -84,6 +92,10 @@ class Operation(models.Model):
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
     error_who_can_fix = models.CharField(max_length=200, blank=True)
+    # Of automatic work: the window it was started for, or goes on in. Empty: a person answers for it.
+    lane = models.CharField(max_length=10, blank=True)
+    window_opens_at = models.DateTimeField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=300, blank=True)
     # Who works on it, and when it is due again.
     lease_token = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -117,7 +129,17 @@ class Operation(models.Model):
     @property
     def can_be_retried(self) -> bool:
         """Whether a person may continue it from the step at which it stopped."""
-        return self.state in ("failed", "stopped")
+        return self.state in ("failed", "stopped", "paused")
+
+    @property
+    def window_closes_at(self) -> datetime | None:
+        """The end of the hour it was started for; None when a person answers for it."""
+        return self.window_opens_at + timedelta(hours=1) if self.window_opens_at else None
+
+    def overrun(self, now: datetime) -> timedelta:
+        """By how much it has gone on after its hour so far, or had when it ended."""
+        until = self.finished_at or now
+        return max(until - self.window_closes_at, timedelta()) if self.window_closes_at else timedelta()
 
     @classmethod
     def start(
@@ -129,8 +151,12 @@ class Operation(models.Model):
         *,
         actor: Actor,
         parameters: dict[str, Any] | None = None,
+        window: RunWindow | None = None,
     ) -> Operation | Refused:
-        """Store an operation with its steps; the database refuses a second open one on the workspace."""
+        """Store an operation with its steps; the database refuses a second open one on the workspace.
+
+        Automatic work has a `window`: outside it, and under a hold, it pauses at its next safe point.
+        """
         try:
             with transaction.atomic():
                 if moved := _moved_away(workspace):
@@ -143,6 +169,9 @@ class Operation(models.Model):
                     requested_by=actor.name,
                     requested_by_kind=actor.kind,
                     requested_by_id=actor.account_id,
+                    created_at=timezone.now(),
+                    lane=window.lane if window else "",
+                    window_opens_at=window.opens_at if window else None,
                 )
                 Step.objects.bulk_create(
                     Step(
@@ -171,7 +200,9 @@ class Operation(models.Model):
             current = Operation.objects.select_for_update().get(pk=self.pk)
             if not current.is_open:
                 return Refused("not_open", f"This operation has already ended: {current.get_state_display().lower()}.")
-            if current.stop_requested_at is None:
+            if current.state == "paused":
+                current._stop_paused(actor)
+            elif current.stop_requested_at is None:
                 current.stop_requested_at, current.stop_requested_by = timezone.now(), actor.name
                 current.wake_at = None
                 current.save(update_fields=["stop_requested_at", "stop_requested_by", "wake_at"])
@@ -185,8 +216,45 @@ class Operation(models.Model):
         self.refresh_from_db()
         return None
 
+    def _stop_paused(self, actor: Actor) -> None:
+        """End it where it is: a pause is at a safe point, and no worker would come to stop it."""
+        from workspaces.models.health import reassess
+
+        self.stop_requested_at = self.finished_at = timezone.now()
+        self.stop_requested_by, self.state = actor.name, "stopped"
+        self.save(update_fields=["stop_requested_at", "stop_requested_by", "finished_at", "state"])
+        Event.record(
+            actor,
+            f"{self.kind}.stopped",
+            workspace=self.workspace,
+            operation=self,
+            summary=f"Stopped instead of going on in the next window: {self.title}",
+        )
+        reassess([self.workspace_id], self.finished_at)
+
+    def resume(self, window: RunWindow) -> bool:
+        """Let paused work go on in its next window; False when it is paused no longer."""
+        with transaction.atomic():
+            paused = Operation.objects.filter(pk=self.pk, state="paused")
+            resumed = paused.update(
+                state="pending", lane=window.lane, window_opens_at=window.opens_at, pause_reason="", dispatched_at=None
+            )
+            if resumed:
+                Event.record(
+                    PLATFORM,
+                    f"{self.kind}.resumed",
+                    workspace=self.workspace,
+                    operation=self,
+                    summary=f"Goes on in the window of {window.opens_at:%a %d %b %H:%M} UTC: {self.title}",
+                )
+        self.refresh_from_db()
+        return bool(resumed)
+
     def retry(self, actor: Actor) -> Refused | None:
-        """Continue from the step at which it failed or was stopped."""
+        """Continue from the step at which it failed, was stopped or paused; whoever does so answers for it.
+
+        Automatic work is bound to no window any more then: it goes on at once, and to its end.
+        """
         from workspaces.models.health import reassess
 
         try:
@@ -195,7 +263,7 @@ class Operation(models.Model):
                     return moved
                 current = Operation.objects.select_for_update().get(pk=self.pk)
                 if not current.can_be_retried:
-                    return Refused("not_retryable", "Only a failed or stopped operation can be continued.")
+                    return Refused("not_retryable", "Only a failed, stopped or paused operation can be continued.")
                 later = Operation.objects.filter(workspace=current.workspace_id, created_at__gt=current.created_at)
                 if later.open().exists():
                     return already_running(current.workspace)
@@ -206,6 +274,7 @@ class Operation(models.Model):
                 )
                 current.state = "pending"
                 current.finished_at = current.stop_requested_at = current.wake_at = current.dispatched_at = None
+                current.lane, current.window_opens_at, current.pause_reason = "", None, ""
                 current.stop_requested_by = current.error_code = current.error_message = current.error_who_can_fix = ""
                 current.save()
                 reassess([current.workspace_id], timezone.now())

@@ -16,8 +16,8 @@ from uuid import UUID
 from django.db.models import Q
 
 from workspaces.models.api_key import ApiKey
+from workspaces.models.hold import Hold
 from workspaces.models.kubeconfig import Kubeconfig
-from workspaces.models.maintenance import Hold
 from workspaces.models.operation import Operation
 from workspaces.models.price_list import HostPrice, lines_of
 from workspaces.models.tenancy import Account, Membership, Project
@@ -115,7 +115,7 @@ def preview(workspace: Workspace, destination: Project, now: datetime) -> Previe
     predicted = effects(identities(source, destination, now), source.pk, destination.pk)
     losing = {effect.identity.id for effect in predicted if effect.change == "loses_access"}
     handed_out = Kubeconfig.objects.valid_outside(now).filter(workspace=workspace).order_by("taken_at", "pk")
-    holds = list(Hold.objects.filter(project__in=(source, destination), expires_at__gt=now).order_by("set_at", "pk"))
+    holds = list(Hold.objects.ahead(now).filter(project__in=(source, destination)).order_by("set_at", "pk"))
     return Preview(
         workspace=workspace,
         source=source,

@@ -41,6 +41,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "workspace.receive": Permission("Receive a workspace from another project", _OPERATING),
     # From here on: what takes something from other people, or cannot be undone by the one who did it.
     "maintenance.disable": Permission("Switch maintenance off for a workspace", _ADMINISTERING),
+    "maintenance.hold": Permission("Hold automatic work, with a reason and an end", _ADMINISTERING),
     "workspace.transfer": Permission("Move a workspace to another project", _ADMINISTERING),
     "workspace.delete": Permission("Schedule the deletion of a workspace and undo it", _ADMINISTERING),
     "kubeconfig.export": Permission("Export a kubeconfig with full rights in the cluster", _ADMINISTERING),

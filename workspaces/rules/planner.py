@@ -3,19 +3,23 @@
 The routine lane opens at the weekday's hour and does what the plan's two flags allow: operating system updates, and the
 furthest Kubernetes patch. The priority lane opens daily at the priority hour and does only what an operator flagged:
 advisories, and catalogue versions marked security. An enforced advisory applies whatever the two flags say; the master
-switch and holds stop it like everything else. Both lanes may open in the same hour.
+switch and holds stop it like everything else. Both lanes may open in the same hour: the priority lane goes first.
+
+Work that its hour and the overrun were too short for is paused, and goes on in the next window of its lane. When the
+other lane has work before that, the paused work makes way: what is left of it is found again by the next run.
 
 A forecast is made of what is known now. Work it plans for one window is taken as done for the windows after it. Nothing
 here looks at the world, stores a decision or starts an operation (`operations/maintenance`).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from workspaces.rules.maintenance import Plan
-from workspaces.rules.upgrades import CatalogueVersion, Situation, patch_target, refuse_state
+from workspaces.rules.upgrades import CatalogueVersion, Situation, patch_target, refuse_state, refuse_target
+from workspaces.rules.versions import is_version, minor_of
 
 Lane = Literal["routine", "priority"]
 
@@ -43,20 +47,33 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Automatic work is stopped from `starts_at` (None: already) to `ends_at` (None: until lifted)."""
+    """Automatic work is stopped from `starts_at` (None: already) to `ends_at` (None: until lifted).
+
+    `place` says what is held when that is more than the workspace: an organization, a project, the platform.
+    """
 
     reason: str
     ends_at: datetime | None = None
     starts_at: datetime | None = None
+    place: str = ""
 
     def covers(self, moment: datetime) -> bool:
         """Whether the hold is in force at `moment`."""
         return (self.starts_at is None or self.starts_at <= moment) and (self.ends_at is None or moment < self.ends_at)
 
+    @property
+    def sentence(self) -> str:
+        """Since nothing runs under it, what it says to whoever waits."""
+        until = f"until {self.ends_at:%a %d %b %H:%M} UTC" if self.ends_at else "until it is lifted"
+        return f"{self.place} is held {until}: {self.reason}" if self.place else f"Held {until}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Advisory:
-    """Something an operator flagged for the priority hour: packages, Kubernetes versions, or both."""
+    """Something an operator flagged for the priority hour: packages, Kubernetes versions, or both.
+
+    `packages` is empty when the workspace's hosts have them already; `("*",)` is every security update.
+    """
 
     name: str
     packages: tuple[str, ...] = ()
@@ -65,10 +82,22 @@ class Advisory:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Automatic work that waits for the next window of its `lane`; `to` is its Kubernetes target, or empty."""
+
+    lane: Lane
+    title: str
+    reason: str
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known about a workspace. `hosts_manageable` of `hosts_total` can be reached over SSH.
 
-    `holds` are those that touch the workspace, `advisories` the open ones that apply to it.
+    `holds` are those that touch the workspace, `advisories` the open ones that apply to it. `paused` is no open
+    operation of the situation. `decided` are windows of this hour that the scheduler has looked at: None when it is
+    done with them, else what their work waits for.
     """
 
     situation: Situation
@@ -77,17 +106,23 @@ class Facts:
     hosts_total: int
     holds: Sequence[Hold] = ()
     advisories: Sequence[Advisory] = ()
+    paused: Paused | None = None
+    decided: Mapping[tuple[Lane, datetime], Reason | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One thing a window would do. `from_` and `to` are versions and set for `kubernetes` only."""
+    """One thing a window would do: updates (`packages` limits them), a Kubernetes hop, or going on with paused work.
 
-    kind: Literal["os", "kubernetes"]
+    `from_` and `to` are versions and set for `kubernetes` only; they are equal when only hosts are behind.
+    """
+
+    kind: Literal["os", "kubernetes", "continue"]
     sentence: str
     advisories: tuple[str, ...] = ()
     from_: str = ""
     to: str = ""
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +172,11 @@ def is_open(window: Window, now: datetime, last_minutes: int = 10) -> bool:
     return window.opens_at <= now < window.closes_at - timedelta(minutes=last_minutes)
 
 
+def hour_of(moment: datetime) -> datetime:
+    """The beginning of the hour of UTC that `moment` is in."""
+    return _utc(moment).replace(minute=0, second=0, microsecond=0)
+
+
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("A time without a zone has no place here.")
@@ -144,23 +184,48 @@ def _utc(moment: datetime) -> datetime:
 
 
 def forecast(plan: Plan, facts: Facts, now: datetime, days: int = 7) -> list[Forecast]:
-    """Every window of the coming days in order, first the one that is open now if work may still start in it."""
+    """Every window of the coming days in order, first those of this hour in which work may still start."""
+    return list(_ahead(plan, facts, now, now + timedelta(days=days)))
+
+
+def due(plan: Plan, facts: Facts, now: datetime) -> list[Forecast]:
+    """The windows that are open now and not decided: what the scheduler acts on. The start of `forecast`."""
+    return list(_ahead(plan, facts, now, now + timedelta(microseconds=1)))
+
+
+def judge(ahead: Forecast) -> tuple[Literal["blocked", "nothing", "waiting"], Reason]:
+    """What an open window comes to, and the reason that decides it. An operation that runs may end within the hour."""
+    lasting = [reason for reason in ahead.blocked_by if reason.code != "operation_running"]
+    if lasting:
+        return "blocked", lasting[0]
+    if not ahead.work:
+        return "nothing", ahead.reasons[0]
+    if ahead.blocked_by:
+        return "waiting", ahead.blocked_by[0]
+    return "waiting", Reason("place", "Waits for a free place.")
+
+
+def _ahead(plan: Plan, facts: Facts, now: datetime, end: datetime) -> Iterator[Forecast]:
     now = _utc(now)
     blocks = _standing_blocks(plan, facts)
-    decided: dict[Lane, tuple[tuple[Work, ...], tuple[Reason, ...]]] = {}
-    ahead: list[Forecast] = []
-    for window in windows(plan, now.replace(minute=0, second=0, microsecond=0), now + timedelta(days=days)):
-        if window.opens_at < now and not is_open(window, now):
+    lanes: dict[Lane, tuple[tuple[Work, ...], tuple[Reason, ...]]] = {}
+    for window in windows(plan, hour_of(now), end):
+        waits_for = facts.decided.get((window.lane, window.opens_at), _UNDECIDED)
+        if waits_for is None or (window.opens_at < now and not is_open(window, now)):
             continue
-        if window.lane not in decided:
-            decided[window.lane] = _routine(plan, facts) if window.lane == "routine" else _priority(plan, facts)
-        work, reasons = decided[window.lane]
+        if window.lane not in lanes:
+            lanes[window.lane] = _work(plan, facts, window.lane)
+        work, reasons = lanes[window.lane]
+        if waits_for is not _UNDECIDED:
+            reasons = (*reasons, waits_for)
         blocked_by = (*blocks, *_passing_blocks(facts, window, now))
-        ahead.append(Forecast(window, work, reasons, blocked_by))
+        yield Forecast(window, work, reasons, blocked_by)
         if not blocked_by and (done := _after(facts, window.lane, work)) is not facts:
             facts = done
-            decided.clear()
-    return ahead
+            lanes.clear()
+
+
+_UNDECIDED: Final = Reason("undecided", "")
 
 
 def _standing_blocks(plan: Plan, facts: Facts) -> tuple[Reason, ...]:
@@ -176,11 +241,22 @@ def _standing_blocks(plan: Plan, facts: Facts) -> tuple[Reason, ...]:
 def _passing_blocks(facts: Facts, window: Window, now: datetime) -> Iterator[Reason]:
     """What stops this window only: holds, and an operation that is open while the window is."""
     for hold in facts.holds:
-        if hold.covers(window.opens_at):
-            until = f"until {hold.ends_at:%a %d %b %H:%M} UTC" if hold.ends_at else "until it is lifted"
-            yield Reason("hold", f"Held {until}: {hold.reason}")
+        if hold.covers(max(window.opens_at, now)):
+            yield Reason("hold", hold.sentence)
     if facts.situation.open_operation and window.opens_at <= now:
         yield Reason("operation_running", f"{facts.situation.open_operation[1]} is running.")
+
+
+def _work(plan: Plan, facts: Facts, lane: Lane) -> tuple[tuple[Work, ...], tuple[Reason, ...]]:
+    """What a window of the lane would do, and why."""
+    paused = facts.paused
+    if paused and paused.lane == lane:
+        work = Work("continue", f"Continue: {paused.title}", to=paused.to)
+        return (work,), (Reason("continues", paused.reason or "It was paused when its time was over."),)
+    found, reasons = _routine(plan, facts) if lane == "routine" else _priority(plan, facts)
+    if paused and found:
+        reasons = (*reasons, Reason("makes_way", f"{paused.title}, which is paused, makes way."))
+    return found, reasons
 
 
 def _routine(plan: Plan, facts: Facts) -> tuple[tuple[Work, ...], tuple[Reason, ...]]:
@@ -211,7 +287,8 @@ def _flagged_packages(plan: Plan, facts: Facts, reasons: list[Reason]) -> Iterat
     applied = _applied(flagged, plan.compute_auto_update, "operating system updates", reasons)
     if applied and _manageable(facts, reasons):
         names = tuple(advisory.name for advisory in applied)
-        yield Work("os", f"Security updates {', '.join(names)} on {_hosts(facts)}", names)
+        packages = tuple(sorted({package for advisory in applied for package in advisory.packages}))
+        yield Work("os", f"Security updates {', '.join(names)} on {_hosts(facts)}", names, packages=packages)
 
 
 def _flagged_versions(plan: Plan, facts: Facts, reasons: list[Reason]) -> Iterator[Work]:
@@ -258,6 +335,9 @@ def _patch(
     running = facts.situation.running_version
     if not running:
         reasons.append(Reason("version_unknown", "The running Kubernetes version is not known yet."))
+    elif target is None and not advisories and (row := _left_behind(facts)):
+        reasons.append(Reason("hosts_behind", f"The control plane runs {row.version}, some hosts do not yet."))
+        yield Work("kubernetes", f"Kubernetes {row.version} on the hosts left behind", (), row.version, row.version)
     elif target is None:
         reasons.append(Reason("no_newer_patch", f"No newer patch than {running} can be reached."))
     elif facts.hosts_manageable < facts.hosts_total:
@@ -267,6 +347,19 @@ def _patch(
         reasons.append(Reason("newer_patch", f"{target.version} is the furthest patch that {running} may go to now."))
         names = tuple(advisory.name for advisory in advisories if target.version in advisory.versions)
         yield Work("kubernetes", f"Kubernetes {running} to {target.version}", names, running, target.version)
+
+
+def _left_behind(facts: Facts) -> CatalogueVersion | None:
+    """The running version when hosts are patches behind it and may follow. A lag of a minor is a person's decision."""
+    situation = facts.situation
+    running = str(situation.running_version)
+    behind = {kubelet.removeprefix("v") for kubelet in situation.kubelet_versions} - {running}
+    if not behind or facts.hosts_manageable < facts.hosts_total or not is_version(running):
+        return None
+    if any(not is_version(kubelet) or minor_of(kubelet) != minor_of(running) for kubelet in behind):
+        return None
+    row = next((row for row in facts.catalogue if row.version == running), None)
+    return row if row and not refuse_target(situation, row) else None
 
 
 def _manageable(facts: Facts, reasons: list[Reason]) -> bool:
@@ -288,8 +381,12 @@ def _hosts(facts: Facts) -> str:
 
 def _after(facts: Facts, lane: Lane, work: tuple[Work, ...]) -> Facts:
     """The facts once `work` is done; the same object when nothing changes."""
+    if work and facts.paused:
+        facts = replace(facts, paused=None)
     for item in work:
-        if item.kind == "kubernetes":
+        if item.kind != "os" and not item.to:
+            continue
+        if item.kind != "os":
             situation = replace(
                 facts.situation,
                 running_version=item.to,
