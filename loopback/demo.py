@@ -111,6 +111,8 @@ class Demo:
             "INSECURE_COOKIES": "1",
             "STATIC_FINDERS": "1",
             "LOOPBACK_MAIL_DIRECTORY": str(self.directory / "mail"),
+            # So few that some windows of the sample fleet find no place at once.
+            "LOOPBACK_RUNS_AT_ONCE": os.environ.get("LOOPBACK_RUNS_AT_ONCE", "4"),
             "PYTHONUNBUFFERED": "1",
             supervisor.MARK: str(self.directory),
         }

@@ -237,6 +237,13 @@ LOOPBACK_NODE_DEADLINE = seconds("LOOPBACK_NODE_DEADLINE", 600)
 LOOPBACK_PLAYBOOK_TIMEOUT = seconds("LOOPBACK_PLAYBOOK_TIMEOUT", 900)
 # The pause of a step that waits for the world: how often the world is asked again.
 LOOPBACK_POLL_SECONDS = seconds("LOOPBACK_POLL_SECONDS", 3)
+# Automatic maintenance that may run at the same time: on the whole platform, and on one management cluster.
+LOOPBACK_RUNS_AT_ONCE = int(env("LOOPBACK_RUNS_AT_ONCE", "50"))
+LOOPBACK_RUNS_AT_ONCE_PER_CLUSTER = int(env("LOOPBACK_RUNS_AT_ONCE_PER_CLUSTER", "10"))
+# How long after its hour a run may still begin with another host; then it pauses until its next window.
+LOOPBACK_OVERRUN_SECONDS = seconds("LOOPBACK_OVERRUN_SECONDS", 3600)
+# How often the scheduler looks at the windows.
+LOOPBACK_MAINTENANCE_SECONDS = seconds("LOOPBACK_MAINTENANCE_SECONDS", 60)
 # How often one API key may ask in a minute before it is answered 429.
 LOOPBACK_API_REQUESTS_PER_MINUTE = int(env("LOOPBACK_API_REQUESTS_PER_MINUTE", "600"))
 LOOPBACK_RECONCILE_SECONDS = seconds("LOOPBACK_RECONCILE_SECONDS", 60)

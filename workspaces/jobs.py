@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import uuid
 
+from django.utils import timezone
+
 from workspaces.models import PLATFORM, acting
-from workspaces.operations import engine, kubeconfigs, plans, reconcile
+from workspaces.operations import engine, kubeconfigs, maintenance, plans, reconcile, runs
 
 
 def run_operation(key: str) -> None:
     """Run one step of the operation."""
     operation = uuid.UUID(key)
     with acting(PLATFORM, operation_id=operation):
-        engine.run_one_step(operation, plans.find)
+        engine.run_one_step(operation, plans.find, runs.why_to_pause)
+
+
+@acting(PLATFORM)
+def maintenance_tick() -> None:
+    """Decide the windows that are open, and start what may start."""
+    maintenance.run_due(timezone.now())
 
 
 @acting(PLATFORM)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,18 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 # --- The world --------------------------------------------------------------------------------------------------------
-def linked(world: RunningWorld, workspace: Workspace, **tenant: Any) -> Workspace:
-    """Make the workspace's tenant, nodes and hosts in the world, and store their addresses in its rows."""
+def linked(
+    world: RunningWorld,
+    workspace: Workspace,
+    *,
+    updates: Sequence[dict[str, Any]] = (),
+    held: Sequence[str] = (),
+    **tenant: Any,
+) -> Workspace:
+    """Make the workspace's tenant, nodes and hosts in the world, and store their addresses in its rows.
+
+    `updates` wait on every host: package, version, and perhaps security and reboot. `held` packages are on hold.
+    """
     version = workspace.kubernetes_version
     names = list(workspace.hosts.values_list("name", flat=True))
     cluster = workspace.management_cluster
@@ -45,26 +55,43 @@ def linked(world: RunningWorld, workspace: Workspace, **tenant: Any) -> Workspac
         "workloads": [_web(budget=len(names) > 1)],
     }
     kubelets = {node["name"]: node["kubelet"].removeprefix("v") for node in (spec | tenant)["nodes"]}
-    ready = world.add(
+    hosts = [
         {
-            "management_clusters": [
-                {"name": cluster.name, "version": "v1.36.2", "kamaji_max": "v1.36.0", "tenants": [spec | tenant]}
-            ],
-            "hosts": [
-                {
-                    "name": name,
-                    "cluster": f"{workspace.namespace}/{workspace.control_plane}",
-                    "node": name,
-                    "os": "debian-13",
-                    "packages": dict.fromkeys(("kubeadm", "kubelet", "kubectl"), f"{kubelets[name]}-1.1"),
-                    "held": ["kubeadm", "kubelet", "kubectl"],
-                }
-                for name in names
-            ],
+            "name": name,
+            "cluster": f"{workspace.namespace}/{workspace.control_plane}",
+            "node": name,
+            "packages": dict.fromkeys(("kubeadm", "kubelet", "kubectl"), f"{kubelets[name]}-1.1"),
+            "held": ["kubeadm", "kubelet", "kubectl", *held],
         }
-    )
+        for name in names
+    ]
+    clusters = [{"name": cluster.name, "version": "v1.36.2", "kamaji_max": "v1.36.0", "tenants": [spec | tenant]}]
+    ready = _add_hosts(world, workspace, hosts, updates, management_clusters=clusters)
     cluster.kubeconfig = next(one["kubeconfig"] for one in ready["management_clusters"] if one["name"] == cluster.name)
     cluster.save()
+    return Workspace.objects.select_related("project", "management_cluster").get(pk=workspace.pk)
+
+
+def linked_metal(world: RunningWorld, workspace: Workspace, *, updates: Sequence[dict[str, Any]] = ()) -> Workspace:
+    """The same for hosts without a cluster."""
+    hosts = [{"name": name} for name in workspace.hosts.values_list("name", flat=True)]
+    _add_hosts(world, workspace, hosts, updates)
+    return Workspace.objects.select_related("project", "management_cluster").get(pk=workspace.pk)
+
+
+def _add_hosts(
+    world: RunningWorld,
+    workspace: Workspace,
+    hosts: list[dict[str, Any]],
+    updates: Sequence[dict[str, Any]],
+    **more: Any,
+) -> dict[str, Any]:
+    """Add hosts with `updates` waiting to the world and store how they are reached; returns what the world answered."""
+    old = {update["package"]: update.get("from", "1.0-1") for update in updates}
+    for host in hosts:
+        host["packages"] = old | host.get("packages", {})
+        host |= {"os": "debian-13", "updates": [dict(update) for update in updates]}
+    ready = world.add({"hosts": hosts, **more})
     key, _ = SshKey.objects.get_or_create(name="fleet", defaults={"private_key": ready["ssh_private_key"]})
     for host in ready["hosts"]:
         Host.objects.filter(workspace=workspace, name=host["name"]).update(
@@ -78,7 +105,7 @@ def linked(world: RunningWorld, workspace: Workspace, **tenant: Any) -> Workspac
                 "host_root": host["root"],
             },
         )
-    return Workspace.objects.select_related("project", "management_cluster").get(pk=workspace.pk)
+    return ready
 
 
 def _web(*, budget: bool) -> dict[str, Any]:
@@ -102,7 +129,7 @@ def nodes(workspace: Workspace) -> dict[str, tuple[str, str, bool]]:
 
 # --- Driving in this process ------------------------------------------------------------------------------------------
 def drive(
-    operation: Operation, wrap: Callable[[StepFunction], StepFunction] = lambda f: f, *, limit: float = 100
+    operation: Operation, wrap: Callable[[StepFunction], StepFunction] = lambda f: f, *, limit: float = 200
 ) -> Operation:
     """Run the operation to its end, one step after the other, each function wrapped in `wrap`."""
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.simulators.running import RunningWorld
+from workspaces.simulators.hosts.versions import version_before, version_key
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -27,9 +28,11 @@ SPEC = {
                     "name": "ledger-prod",
                     "version": "v1.35.7",
                     "replicas": 2,
-                    "nodes": [{"name": name, "kubelet": "v1.35.4", "internal_ip": f"10.0.0.{number}"}],
+                    "nodes": [
+                        {"name": name, "kubelet": "v1.35.4", "internal_ip": f"10.0.0.{number}"}
+                        for number, name in enumerate(("web-1", "boots-1", "boots-2"), 4)
+                    ],
                 }
-                for number, name in [(4, "web-1")]
             ],
         }
     ],
@@ -43,7 +46,21 @@ SPEC = {
             "held": HELD,
             "updates": [{"package": "openssl", "version": "3.5.1-1+deb13u2", "security": True}],
         }
-        for name in NAMES
+        for name in (*NAMES, "boots-1", "boots-2")
+    ],
+}
+UBUNTU = {
+    "os": "ubuntu-24.04",
+    "packages": {"openssl": "3.0.13-0ubuntu3.5", "curl": "8.5.0-2ubuntu10.5", "vim": "2:9.1.0016-1ubuntu7.8"},
+    "updates": [
+        {
+            "package": "openssl",
+            "version": "3.0.13-0ubuntu3.6",
+            "origins": ["Ubuntu:24.04/noble-updates", "Ubuntu:24.04/noble-security"],
+            "reboot": True,
+        },
+        {"package": "curl", "version": "8.5.0-2ubuntu10.6", "security": True},
+        {"package": "curl", "version": "8.5.0-2ubuntu10.10", "origins": ["Ubuntu:24.04/noble-updates"]},
     ],
 }
 
@@ -94,6 +111,19 @@ def _no_faults(world):
 @pytest.fixture
 def ssh(world, tmp_path):
     return Ssh(world, tmp_path)
+
+
+@pytest.fixture
+def tenant(world):
+    config = yaml.safe_load(world.ready["management_clusters"][0]["tenants"][0]["kubeconfig"])
+    with kubernetes.config.new_client_from_config_dict(config) as client:
+        yield client
+
+
+def added(world, directory, name, **described):
+    """Another host, of which nobody else knows, and the ssh to it."""
+    world.add({"hosts": [{"name": name, "cluster": "a/b", "node": name, **described}]})
+    return Ssh(world, directory)
 
 
 def until(question, seconds=5):
@@ -181,6 +211,21 @@ def test_apt_speaks_like_apt(ssh):
     )
 
 
+def test_what_is_asked_for_by_name_is_no_longer_marked_as_installed_automatically(world, tmp_path):
+    ssh = added(world, tmp_path, "marked", packages={"openssl": "3.5.1-1", "curl": "8.14.1-2"}, auto=["openssl"])
+    assert ssh("marked", "apt-mark showauto openssl curl; apt-mark showmanual") == (0, "openssl\ncurl\n", "")
+    assert "openssl set to manually installed.\n" in ssh("marked", "apt-get -y install openssl")[1]
+    assert ssh(
+        "marked", "apt-mark showauto; apt-mark auto openssl; apt-mark auto openssl; apt-mark manual openssl"
+    ) == (
+        0,
+        "openssl set to automatically installed.\n"
+        "openssl was already set to automatically installed.\n"
+        "openssl set to manually installed.\n",
+        "",
+    )
+
+
 def test_another_minor_needs_its_repository_and_fresh_package_lists(ssh):
     install = "apt-get -s install --allow-change-held-packages 'kubeadm=1.36.0-*'"
     missing = "E: Version '1.36.0-*' for 'kubeadm' was not found\n"
@@ -193,7 +238,7 @@ def test_another_minor_needs_its_repository_and_fresh_package_lists(ssh):
 
 def test_waiting_system_updates_are_listed_and_installed_once(ssh):
     listed = ssh("web-4", "apt-get -s upgrade")[1]
-    assert "Inst openssl [] (3.5.1-1+deb13u2 Debian-Security:13/stable-security [amd64])\n" in listed
+    assert "Inst openssl [3.5.1-1+deb13u1] (3.5.1-1+deb13u2 Debian-Security:13/stable-security [amd64])\n" in listed
     assert ssh("web-4", "apt-get -y upgrade")[0] == 0
     assert "Inst" not in ssh("web-4", "apt-get -s upgrade")[1]
 
@@ -339,3 +384,172 @@ def test_the_world_stops_at_once_also_with_open_sessions(tmp_path):
         assert time.monotonic() - started < 2
         assert session.wait(2) == 255
         session.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("3.5.1-1", "3.5.1-1+deb13u1"),
+        ("3.5.1-1+deb13u2", "3.5.1-1+deb13u10"),
+        ("8.5.0-2ubuntu10.6", "8.5.0-2ubuntu10.10"),
+        ("2.41-1~bpo13+1", "2.41-1"),
+        ("9.9-1", "1:1.0-1"),
+        ("1.0a", "1.0b"),
+        ("1.0-1", "1.0.1-1"),
+    ],
+)
+def test_versions_are_in_the_order_of_debian(older, newer):
+    assert version_key(older) < version_key(newer)
+
+
+def test_the_version_before_is_older():
+    assert version_before("3.5.1-1+deb13u2") == "3.5.1-1+deb13u1"
+    assert version_before("1.0-0") == "1.0-0~"
+
+
+def test_a_listed_update_names_every_repository_that_has_it(world, tmp_path):
+    ssh = added(world, tmp_path, "noble-1", **UBUNTU)
+    _, output, _ = ssh("noble-1", "apt-get -s --with-new-pkgs upgrade")
+    assert [line for line in output.splitlines() if line[:4] not in {"Read", "Buil", "Conf"}] == [
+        "The following packages will be upgraded:",
+        "  curl openssl",
+        "2 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.",
+        "Inst curl [8.5.0-2ubuntu10.5] (8.5.0-2ubuntu10.10 Ubuntu:24.04/noble-updates [amd64])",
+        "Inst openssl [3.0.13-0ubuntu3.5] "
+        "(3.0.13-0ubuntu3.6 Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security [amd64])",
+    ]
+    assert ssh("noble-1", "uname -r; . etc/os-release; echo $ID $VERSION_ID") == (
+        0,
+        "6.8.0-79-generic\nubuntu 24.04\n",
+        "",
+    )
+
+
+def test_apt_offers_an_older_version_when_its_release_is_preferred(world, tmp_path):
+    ssh = added(world, tmp_path, "noble-2", **UBUNTU)
+    _, output, _ = ssh("noble-2", "apt-get -s -o APT::Default-Release=/-security$/ upgrade")
+    assert "Inst curl [8.5.0-2ubuntu10.5] (8.5.0-2ubuntu10.6 Ubuntu:24.04/noble-security [amd64])\n" in output
+    assert ssh("noble-2", "apt-cache madison curl")[1].splitlines() == [
+        "curl | 8.5.0-2ubuntu10.10 | http://archive.ubuntu.com/ubuntu noble-updates/main amd64 Packages",
+        "curl | 8.5.0-2ubuntu10.6 | http://security.ubuntu.com/ubuntu noble-security/main amd64 Packages",
+        "curl | 8.5.0-2ubuntu10.5 | http://archive.ubuntu.com/ubuntu noble/main amd64 Packages",
+    ]
+    assert ssh("noble-2", "apt-cache policy curl | head -n 5")[1].splitlines() == [
+        "curl:",
+        "  Installed: 8.5.0-2ubuntu10.5",
+        "  Candidate: 8.5.0-2ubuntu10.10",
+        "  Version table:",
+        "     8.5.0-2ubuntu10.10 500",
+    ]
+    assert (
+        "     release v=24.04,o=Ubuntu,a=noble-security,n=noble-security,l=Ubuntu,c=main,b=amd64\n"
+        "     origin security.ubuntu.com\n"
+    ) in ssh("noble-2", "apt-cache policy")[1]
+    assert ssh("noble-2", "apt-get -y install --only-upgrade curl=8.5.0-2ubuntu10.6 wget")[0] == 100
+    assert ssh("noble-2", "apt-get -y install --only-upgrade curl=8.5.0-2ubuntu10.6")[0] == 0
+    assert "Inst curl [8.5.0-2ubuntu10.6] (8.5.0-2ubuntu10.10 " in ssh("noble-2", "apt-get -s upgrade")[1]
+
+
+def test_a_held_package_is_kept_back_and_its_candidate_is_told(ssh):
+    _, output, _ = ssh("web-2", "apt-get -s upgrade")
+    assert "The following packages have been kept back:\n  kubeadm kubectl kubelet\n" in output
+    assert "\n1 upgraded, 0 newly installed, 0 to remove and 3 not upgraded.\n" in output
+    assert ssh("web-2", "apt-cache policy kubelet | head -n 3")[1] == (
+        "kubelet:\n  Installed: 1.35.4-1.1\n  Candidate: 1.35.30-1.1\n"
+    )
+
+
+def test_an_update_that_asks_for_a_reboot_says_so_until_there_was_one(world, tmp_path):
+    ssh = added(world, tmp_path, "noble-3", **UBUNTU)
+    assert ssh("noble-3", "ls run")[0] == 2
+    assert ssh("noble-3", "apt-get -y upgrade")[0] == 0
+    assert ssh("noble-3", "cat run/reboot-required run/reboot-required.pkgs")[1] == (
+        "*** System restart required ***\nopenssl\n"
+    )
+    booted = ssh("noble-3", "cat proc/sys/kernel/random/boot_id")
+    assert ssh("noble-3", "systemctl reboot") == (0, "", "")
+    until(lambda: ssh("noble-3", "cat proc/sys/kernel/random/boot_id")[1] not in {booted[1], ""})
+    assert ssh("noble-3", "ls run") == (0, "", "")
+    assert float(ssh("noble-3", "cut -d ' ' -f 1 proc/uptime")[1]) < 10
+
+
+def test_an_update_published_later_is_there_after_the_lists_were_fetched_and_only_once(world, tmp_path):
+    ssh = added(world, tmp_path, "late-updates", packages={"openssl": "3.5.1-1"})
+    for _ in range(2):
+        world.add(
+            {
+                "hosts": [
+                    {
+                        "name": "late-updates",
+                        "updates": [{"package": "openssl", "version": "3.5.4-1", "security": True}],
+                    }
+                ]
+            }
+        )
+        before = ssh("late-updates", "apt-get -s upgrade")[1]
+        fetched = ssh("late-updates", "apt-get update")[1]
+        after = ssh("late-updates", "apt-get -y upgrade")[1]
+    assert "Get:" not in fetched
+    assert "Unpacking" not in before + after
+    assert ssh("late-updates", "dpkg-query -W openssl")[1] == "openssl\t3.5.4-1\n"
+
+
+def test_nothing_of_the_real_machine_answers_for_what_changes_a_system(ssh):
+    programs = [
+        *("apt", "apt-cache", "apt-get", "apt-mark", "aptitude", "dnf", "dnf-3", "dnf5", "doas", "dpkg", "dpkg-query"),
+        *("halt", "init", "kexec", "kubeadm", "kubelet", "loginctl", "microdnf", "needrestart", "needs-restarting"),
+        *("pkexec", "poweroff", "reboot", "rpm", "service", "shutdown", "snap", "su", "sudo", "systemctl"),
+        *("systemd-run", "telinit", "unattended-upgrade", "unattended-upgrades", "uname", "yum"),
+    ]
+    _, output, _ = ssh("web-2", f"for program in {' '.join(programs)}; do command -v $program; done")
+    folder = Path(__file__).parents[2] / "workspaces/simulators/hosts/bin"
+    assert output.split() == [f"{folder}/{program}" for program in programs]
+    assert ssh("web-2", "dnf upgrade") == (127, "", "/bin/sh: 1: dnf: not found\n")
+    assert ssh("web-2", "poweroff") == (127, "", "/bin/sh: 1: poweroff: not found\n")
+
+
+def test_a_reboot_ends_what_runs_and_brings_the_node_back_with_another_boot_and_a_fresh_lease(ssh, tenant):
+    core, leases = kubernetes.client.CoreV1Api(tenant), kubernetes.client.CoordinationV1Api(tenant)
+    before = core.read_node("boots-1").status.node_info
+    assert ssh("boots-1", "apt-get install --allow-change-held-packages 'kubelet=1.35.7-*'")[0] == 0
+    host = ssh.hosts["boots-1"]
+    command = ["ssh", "-i", ssh.key, "-p", str(host["port"]), *ssh.options("boots-1"), "root@127.0.0.1"]
+    session = subprocess.Popen([*command, "echo $$; sleep 600"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    running = Path("/proc", session.stdout.readline().decode().strip())
+    rebooted = time.time()
+    assert ssh("boots-1", "systemctl reboot")[0] == 0
+    assert session.wait(5) == 255
+    session.stdout.close()
+    until(lambda: not running.exists())
+    until(lambda: core.read_node("boots-1").status.node_info.boot_id != before.boot_id)
+    node = core.read_node("boots-1").status
+    assert node.node_info.kubelet_version == "v1.35.7"
+    assert node.conditions[-1].status == "True"
+    assert leases.read_namespaced_lease("boots-1", "kube-node-lease").spec.renew_time.timestamp() > rebooted + 1
+
+
+def test_a_host_that_does_not_boot_stays_away_and_its_node_silent_until_somebody_helps(world, ssh, tenant):
+    core = kubernetes.client.CoreV1Api(tenant)
+    before = core.read_node("boots-2").status.node_info.boot_id
+    world.fault(service="ssh", target="boots-2", kind="no_boot")
+    assert ssh("boots-2", "reboot")[0] == 0
+    until(lambda: core.read_node("boots-2").status.conditions[-1].status == "Unknown", 9)
+    assert "Connection refused" in ssh("boots-2", "true")[2]
+    world.clear_faults()
+    until(lambda: ssh("boots-2", "true")[0] == 0)
+    until(lambda: core.read_node("boots-2").status.node_info.boot_id != before)
+    assert core.read_node("boots-2").status.conditions[-1].status == "True"
+    assert world.faults() == []
+
+
+def test_a_host_that_was_down_when_the_world_ended_comes_up_with_it(tmp_path):
+    spec = {"hosts": [{**SPEC["hosts"][1], "cluster": "a/b", "reboot_seconds": 60}]}
+    with RunningWorld(spec, state_dir=tmp_path / "world") as world:
+        ssh = Ssh(world, tmp_path)
+        before = ssh("web-2", "cat proc/sys/kernel/random/boot_id")[1]
+        assert ssh("web-2", "reboot")[0] == 0
+        until(lambda: "Connection refused" in ssh("web-2", "true")[2])
+    with RunningWorld(spec, state_dir=tmp_path / "world") as world:
+        until(lambda: ssh("web-2", "true")[0] == 0)
+        assert ssh("web-2", "cat proc/sys/kernel/random/boot_id")[1] not in {before, ""}
+        assert world.faults() == []

@@ -46,6 +46,8 @@ class Wait:
 
 Outcome = Done | Wait
 StepFunction = Callable[["Context"], Outcome]
+# Why an operation may not go on now, in a sentence; empty: it may.
+Guard = Callable[[Operation, datetime], str]
 
 
 @dataclass
@@ -85,12 +87,15 @@ class Context:
         return self.step.host or "plan"
 
 
-def run_one_step(operation_id: uuid.UUID, find: Callable[[str, str], StepFunction | None]) -> None:
+def run_one_step(
+    operation_id: uuid.UUID, find: Callable[[str, str], StepFunction | None], guard: Guard = lambda *_: ""
+) -> None:
     """Run the next step of the operation, if it is due and nobody else holds it.
 
-    `find(kind, key)` gives the step's function, or None when this release does not know it any more.
+    `find(kind, key)` gives the step's function, or None when this release does not know it any more. `guard` is asked
+    at every safe point, and its sentence pauses the operation there.
     """
-    context = _claim(operation_id)
+    context = _claim(operation_id, guard)
     if context is None:
         return
     function = find(context.operation.kind, context.step.key)
@@ -110,7 +115,7 @@ def run_one_step(operation_id: uuid.UUID, find: Callable[[str, str], StepFunctio
 
 
 # --- Claiming ---------------------------------------------------------------------------------------------------------
-def _claim(operation_id: uuid.UUID) -> Context | None:
+def _claim(operation_id: uuid.UUID, guard: Guard) -> Context | None:
     """Take the lease and mark the next step as running; None when there is nothing to do here."""
     now = timezone.now()
     with transaction.atomic():
@@ -122,9 +127,13 @@ def _claim(operation_id: uuid.UUID) -> Context | None:
         if step is None:
             _finish(operation, "succeeded", now)
             return None
-        if operation.stop_requested_at and step.safe_to_stop and step.state != "running":
-            _stop(operation, step, now)
-            return None
+        if step.safe_to_stop and step.state != "running":
+            if operation.stop_requested_at:
+                _stop(operation, step, now)
+                return None
+            if why := guard(operation, now):
+                _pause_run(operation, step, why, now)
+                return None
         operation.state = "running"
         operation.started_at = operation.started_at or now
         operation.lease_token = uuid.uuid4()
@@ -247,6 +256,23 @@ def _stop(operation: Operation, step: Step, now: datetime) -> None:
     step.state, step.message, step.started_at = "pending", "", None
     step.save(update_fields=["state", "message", "started_at"])
     _finish(operation, "stopped", now)
+
+
+def _pause_run(operation: Operation, step: Step, why: str, now: datetime) -> None:
+    """Automatic work has to wait, and this is a safe point: the scheduler lets it go on in its next window."""
+    step.state, step.message, step.started_at = "pending", "", None
+    step.save(update_fields=["state", "message", "started_at"])
+    operation.state, operation.pause_reason, operation.wake_at = "paused", why[:300], None
+    operation.save(update_fields=["state", "pause_reason", "wake_at"])
+    LogLine.objects.create(operation=operation, source="plan", level="warn", text=f"Paused: {why}"[:1000])
+    Event.record(
+        PLATFORM,
+        f"{operation.kind}.paused",
+        workspace=operation.workspace,
+        operation=operation,
+        summary=f"{operation.title}: paused. {why}",
+    )
+    reassess([operation.workspace_id], now)
 
 
 def _finish(operation: Operation, state: str, now: datetime) -> None:

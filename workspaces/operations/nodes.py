@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
-from workspaces.models import Host
+from workspaces.models import Host, Operation
 from workspaces.operations import connections
 from workspaces.operations.engine import Context, Done, Outcome, Wait
-from workspaces.providers.cluster import Blocked, Cluster, Pod
+from workspaces.providers.cluster import Blocked, Cluster, Node, Pod
 from workspaces.providers.errors import Permanent
 
 
@@ -41,10 +42,23 @@ def cordon(context: Context) -> Outcome:
 def _cordon(cluster: Cluster, host: Host, context: Context) -> str:
     node = cluster.node(host.node_name)
     if node.unschedulable and node.cordoned_by != marker(context):
+        if _is_left_over(node.cordoned_by, context) and cluster.take_over(
+            host.node_name, node.cordoned_by, marker(context)
+        ):
+            return "was left closed by an operation that has ended, and opens with this one"
         return "closed to new pods before this operation came, and stays closed after it"
     if not node.unschedulable:
         cluster.cordon(host.node_name, marker(context))
     return "takes no new pods"
+
+
+def _is_left_over(by: str, context: Context) -> bool:
+    """Whether the cordon is that of an operation on this workspace that has ended: nobody else would lift it."""
+    try:
+        owner = Operation.objects.filter(pk=by, workspace=context.operation.workspace_id).first()
+    except ValidationError:
+        return False  # somebody else's word
+    return owner is not None and not owner.is_open
 
 
 def drain(context: Context) -> Outcome:
@@ -101,8 +115,8 @@ def _never_drained(host: Host, leaving: list[Pod], blocked: Blocked | None) -> P
     )
 
 
-def verify(context: Context, version: str, lease_before: datetime | None) -> Outcome:
-    """The kubelet runs `version`, is Ready, and has renewed its Lease since the restart.
+def verify(context: Context, lease_before: datetime | None, *, version: str = "", boot_before: str = "") -> Outcome:
+    """The node is Ready and has renewed its Lease since the restart; it runs `version`, and another boot, when given.
 
     A heartbeat of a healthy idle node may be minutes old, so the Lease is what proves life.
     """
@@ -111,24 +125,34 @@ def verify(context: Context, version: str, lease_before: datetime | None) -> Out
         node = cluster.node(host.node_name)
         renewed = cluster.lease_renewed_at(host.node_name)
     missing = []
-    if node.kubelet_version != version:
+    if version and node.kubelet_version != version:
         missing.append(f"the kubelet still reports {node.kubelet_version}")
+    if boot_before and node.boot_id == boot_before:
+        missing.append("it has not restarted yet")
     if node.ready != "True":
         missing.append(f"the node is not Ready: {node.ready_message or node.ready_reason or node.ready}")
     if lease_before is not None and (renewed is None or renewed <= lease_before):
         missing.append("its Lease has not been renewed since the restart")
     if not missing:
         Host.objects.filter(pk=host.pk).update(
-            kubelet_version=version, ready=True, ready_message="", boot_id=node.boot_id, observed_at=context.now
+            kubelet_version=node.kubelet_version,
+            ready=True,
+            ready_message="",
+            boot_id=node.boot_id,
+            observed_at=context.now,
         )
-        return Done(f"Ready, kubelet {version}")
-    why = " and ".join(missing)
+        return Done(f"Ready, kubelet {node.kubelet_version}")
+    return not_back(context, host, " and ".join(missing))
+
+
+def not_back(context: Context, host: Host, why: str) -> Wait:
+    """Wait for a host that has been restarted; past the deadline a person has to look."""
     if context.waited > settings.LOOPBACK_NODE_DEADLINE:
+        closed = " It stays closed to new pods." if host.node_name else ""
         raise Permanent(
             "unreachable",
-            f"{host.name} has not come back in {settings.LOOPBACK_NODE_DEADLINE / 60:.0f} min: {why}. "
-            "It stays closed to new pods.",
-            who_can_fix=f"Whoever can sign in to {host.name}: the kubelet's log says why. Then continue.",
+            f"{host.name} has not come back in {settings.LOOPBACK_NODE_DEADLINE / 60:.0f} min: {why}.{closed}",
+            who_can_fix=f"Whoever can sign in to {host.name}, or to its console. Then continue.",
         )
     return Wait(settings.LOOPBACK_POLL_SECONDS, why)
 
@@ -143,3 +167,13 @@ def uncordon(context: Context) -> Outcome:
     if node.unschedulable:
         return Done("stays closed to new pods: somebody else had closed it")
     return Done("takes pods")
+
+
+def open_what_is_left(context: Context) -> list[Node]:
+    """Open nodes that this operation closed and has not opened; returns all nodes as they were seen."""
+    with connections.tenant(context.workspace) as cluster:
+        seen = cluster.nodes()
+        for node in seen:
+            if node.cordoned_by == marker(context) and cluster.uncordon(node.name, marker(context)):
+                context.say(f"{node.name} was still closed by this operation and takes pods again", level="warn")
+    return seen

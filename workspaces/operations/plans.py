@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from workspaces.operations import upgrade
+from workspaces.operations import os_updates, upgrade
 from workspaces.operations.engine import StepFunction
 
-KINDS: dict[str, dict[str, StepFunction]] = {upgrade.KIND: upgrade.STEPS}
+# A maintenance run updates hosts and then, perhaps, moves Kubernetes: by the steps of an upgrade.
+KINDS: dict[str, dict[str, StepFunction]] = {
+    upgrade.KIND: upgrade.STEPS,
+    os_updates.KIND: os_updates.STEPS | upgrade.STEPS,
+}
+# What a host goes through, in order: the key of the step and its word.
+STAGES = (*os_updates.STAGES, *upgrade.STAGES)
 
 
 def find(kind: str, key: str) -> StepFunction | None:

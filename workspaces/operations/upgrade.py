@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from workspaces.models import Actor, Host, Operation, StepPlan, Workspace
+from workspaces.models import Actor, Host, Operation, RunWindow, StepPlan, Workspace
 from workspaces.models.outlook import look
 from workspaces.operations import connections, dispatch, nodes
 from workspaces.operations.engine import Context, Done, Outcome, StepFunction, Wait
@@ -36,8 +36,8 @@ STAGES = (
 
 
 # --- Starting ---------------------------------------------------------------------------------------------------------
-def start(workspace: Workspace, target: str, *, actor: Actor) -> Operation | Refused:
-    """Start moving `workspace` to the catalogue version `target`, or say why not."""
+def start(workspace: Workspace, target: str, *, actor: Actor, window: RunWindow | None = None) -> Operation | Refused:
+    """Start moving `workspace` to the catalogue version `target`, or say why not. Automatic work names its `window`."""
     known = look(workspace, timezone.now()).facts
     refused = upgrades.refuse_upgrade(known.situation, target, known.catalogue)
     if refused:
@@ -54,6 +54,7 @@ def start(workspace: Workspace, target: str, *, actor: Actor) -> Operation | Ref
             plan(workspace, target),
             actor=actor,
             parameters={"from": running, "to": target, "pace": pace(workspace)},
+            window=window,
         )
         if isinstance(operation, Operation):
             dispatch.run_soon(operation.pk)
@@ -247,17 +248,13 @@ def verify(context: Context) -> Outcome:
     """The host is back, on the new version."""
     step = context.operation.steps.get(key="kubelet", arguments__host=context.step.arguments["host"])
     before = step.memory.get("lease_before")
-    return nodes.verify(context, _target(context), datetime.fromisoformat(before) if before else None)
+    return nodes.verify(context, datetime.fromisoformat(before) if before else None, version=_target(context))
 
 
 def finish(context: Context) -> Outcome:
     """Ask once more, all of it: every node's version, and that none is left closed by us."""
     target = _target(context)
-    with connections.tenant(context.workspace) as cluster:
-        seen = cluster.nodes()
-        for node in seen:
-            if node.cordoned_by == nodes.marker(context) and cluster.uncordon(node.name, nodes.marker(context)):
-                context.say(f"{node.name} was still closed by this upgrade and takes pods again", level="warn")
+    seen = nodes.open_what_is_left(context)
     ours = set(context.workspace.hosts.exclude(node_name="").values_list("node_name", flat=True))
     behind = [f"{node.name} ({node.kubelet_version})" for node in seen if node.kubelet_version != target]
     missed = [node.name for node in seen if node.name in ours and node.kubelet_version != target]

@@ -122,6 +122,14 @@ class Cluster:
             return node
         return self._change(node, {"unschedulable": True}, by)
 
+    def take_over(self, name: str, previous: str, by: str) -> bool:
+        """Make the cordon of `previous` that of `by`; whether it was the one of `previous`."""
+        node = self.node(name)
+        if node.cordoned_by != previous:
+            return False
+        self._change(node, {"unschedulable": True}, by)
+        return True
+
     def uncordon(self, name: str, by: str) -> bool:
         """Undo the cordon of `by` and only that one; whether there was anything to undo."""
         node = self.node(name)

@@ -1,4 +1,4 @@
-"""What a failed playbook run means: which error, from the words of ssh, apt and kubeadm."""
+"""What a failed playbook run means: which error, from the words of ssh, apt, dnf and kubeadm."""
 
 import re
 
@@ -6,11 +6,13 @@ from workspaces.providers.errors import Permanent, ProviderError, Temporary
 
 LAST_LINES = 8
 LOCKED = re.compile(
-    r"Could not get lock|Unable to acquire the dpkg frontend lock|is held by process|locked by another process"
+    r"Could not get lock|Unable to acquire the dpkg frontend lock|is held by process|locked by another process|"
+    r"already locked by \d+|create transaction lock"  # dnf, rpm
 )
 NO_VERSION = re.compile(r"E: (Version '[^']*' for '[^']*' was not found|Unable to locate package \S+)")
 NO_NETWORK = re.compile(
-    "Failed to fetch|Temporary failure resolving|connection refused|i/o timeout|no route to host|deadline exceeded",
+    "Failed to fetch|Failed to download|Temporary failure resolving|connection refused|i/o timeout|no route to host|"
+    "deadline exceeded",
     re.IGNORECASE,
 )
 

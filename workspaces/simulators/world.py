@@ -71,7 +71,10 @@ class World:
         await asyncio.gather(*(part.stop() for part in (self.hosts, self.hetzner, self.clusters)))
 
     async def add(self, spec: dict[str, Any]) -> dict[str, Any]:
-        """Add what is not there yet, by name, and give `ready()`. Raises ValueError for a noun unknown."""
+        """Add what is not there yet, by name, and give `ready()`. Raises ValueError for a noun unknown.
+
+        For a host that is there, `updates` it does not have yet are published (see `hosts/machine.py`).
+        """
         unknown = set(spec) - set(NOUNS)
         if unknown:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")

@@ -1,9 +1,11 @@
 """Hosts that answer SSH: what a real `ansible-playbook` or `ssh` meets, without a virtual machine.
 
-`server.py` is the SSH side and the `Hosts` object, `machine.py` one host's directory and packages, `apt.py` and
-`node.py` answer for the programs in `bin/`. Nothing here is isolated from the machine it runs on: commands are ordinary
-local processes with the host's directory as home, so the one key pair must stay on this machine, and a program without
-a stand-in, or called by its full path (as `ansible.builtin.reboot` does), is the real one.
+`server.py` is the SSH side and the `Hosts` object, `machine.py` one host's directory and packages, `archive.py` the
+repositories these come from; `apt.py`, `apt_cache.py`, `dpkg.py` and `node.py` answer for the programs in `bin/`.
+Nothing here is isolated from the machine it runs on: commands are ordinary local processes with the host's directory as
+home, so the one key pair must stay on this machine, and a program without a stand-in, or called by its full path (as
+`ansible.builtin.reboot` does), is the real one. Whatever installs packages, changes services, switches a system off or
+becomes another user therefore has a stand-in, and most of them say that there is no such program.
 """
 
 from workspaces.simulators.hosts.server import Hosts

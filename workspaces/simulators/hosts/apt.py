@@ -1,4 +1,4 @@
-"""apt-get, apt-mark, apt-cache and dpkg-query as far as playbooks use them, with the words of the real ones.
+"""apt-get as far as playbooks use it, with the words of the real one.
 
 Under the fault `apt_lock` somebody else holds dpkg's lock: until the fault is removed, or, when it has `times`, for its
 `seconds`. Like the real one, apt-get waits for `-o DPkg::Lock::Timeout` seconds before it gives up.
@@ -6,11 +6,11 @@ Under the fault `apt_lock` somebody else holds dpkg's lock: until the fault is r
 
 import asyncio
 import math
-import re
 from dataclasses import dataclass, field
 from time import monotonic
 
-from workspaces.simulators.hosts.machine import Context, Machine, Reply, version_key
+from workspaces.simulators.hosts.machine import Context, Machine, Reply
+from workspaces.simulators.hosts.versions import version_key
 
 READING = "Reading package lists...\nBuilding dependency tree...\nReading state information...\n"
 LOCKED = (
@@ -32,6 +32,10 @@ class _Call:
     def simulated(self) -> bool:
         return bool(self.flags & {"-s", "--simulate", "--dry-run", "--just-print"})
 
+    @property
+    def release(self) -> str:
+        return self.settings.get("APT::Default-Release", "")
+
 
 def _parse(arguments: list[str]) -> _Call:
     call, rest = _Call(), iter(arguments)
@@ -52,22 +56,25 @@ async def apt_get(machine: Machine, arguments: list[str], context: Context) -> R
     """`update`, `install package[=pattern]...`, `upgrade` and `dist-upgrade`, each also with -s."""
     call = _parse(arguments)
     if call.verb == "update":
-        machine.indexed = machine.repository_minors()
-        hits = [
-            f"Hit:{number} https://pkgs.k8s.io/core:/stable:/v{minor}/deb  InRelease\n"
-            for number, minor in enumerate(machine.indexed, 1)
-        ]
-        return Reply(0, "".join(hits) + "Reading package lists...\n")
+        return _update(machine)
     if not call.simulated and await _lock_stays_held(machine, arguments, context, call):
         return Reply(100, "", LOCKED)
     if call.verb == "install":
         return _install(machine, call)
     if call.verb in {"upgrade", "dist-upgrade", "full-upgrade"}:
-        waiting = {
-            update["package"]: update["version"] for update in machine.updates if update["package"] not in machine.held
-        }
-        return _carry_out(machine, call, waiting)
+        waiting = machine.upgradable(call.release)
+        return _carry_out(machine, call, {name: waiting[name] for name in waiting if name not in machine.held})
     return Reply(100, "", f"E: Invalid operation {call.verb}\n")
+
+
+def _update(machine: Machine) -> Reply:
+    fresh = machine.fetch()
+    lines = []
+    for number, repository in enumerate(machine.repositories(), 1):
+        size = " [52.0 kB]" if repository in fresh else ""
+        release = f"{repository.codename if repository.archive else ''} InRelease"
+        lines.append(f"{'Get' if size else 'Hit'}:{number} {repository.url} {release}{size}\n")
+    return Reply(0, "".join(lines) + "Reading package lists...\n")
 
 
 async def _lock_stays_held(machine: Machine, arguments: list[str], context: Context, call: _Call) -> bool:
@@ -86,100 +93,64 @@ async def _lock_stays_held(machine: Machine, arguments: list[str], context: Cont
 
 def _install(machine: Machine, call: _Call) -> Reply:
     wanted: dict[str, str] = {}
+    skipped = ""
     for operand in call.operands:
         package, _, pattern = operand.partition("=")
         if not machine.candidates(package):
             return Reply(100, READING, f"E: Unable to locate package {package}\n")
-        version = machine.matching(package, pattern or "*")
+        if "--only-upgrade" in call.flags and package not in machine.packages:
+            skipped += f"Skipping {package}, it is not installed and only upgrades are requested.\n"
+            continue
+        version = machine.matching(package, pattern) if pattern else machine.candidate(package, call.release)
         if not version:
             return Reply(100, READING, f"E: Version '{pattern}' for '{package}' was not found\n")
         wanted[package] = version
     changes = {package: version for package, version in wanted.items() if machine.packages.get(package) != version}
-    if machine.held and set(changes) & set(machine.held) and "--allow-change-held-packages" not in call.flags:
+    if set(changes) & set(machine.held) and "--allow-change-held-packages" not in call.flags:
         message = "E: Held packages were changed and -y was used without --allow-change-held-packages.\n"
         return Reply(100, READING, message)
     older = [name for name in changes if version_key(changes[name]) < version_key(machine.packages.get(name, "0"))]
     if older and "--allow-downgrades" not in call.flags:
         return Reply(100, READING, "E: Packages were downgraded and -y was used without --allow-downgrades.\n")
-    return _carry_out(machine, call, changes)
+    named = [package for package in machine.auto if package in wanted]
+    if not call.simulated:  # what is asked for by name is wanted for its own sake
+        machine.auto = [package for package in machine.auto if package not in named]
+    words = "".join(f"{package} set to manually installed.\n" for package in named)
+    return _carry_out(machine, call, changes, skipped + words)
 
 
-def _carry_out(machine: Machine, call: _Call, changes: dict[str, str]) -> Reply:
-    new = [package for package in changes if package not in machine.packages]
-    lines = [READING]
-    if changes:
-        lines.append("The following packages will be upgraded:\n  " + " ".join(sorted(changes)) + "\n")
-    lines.append(f"{len(changes) - len(new)} upgraded, {len(new)} newly installed, 0 to remove and 0 not upgraded.\n")
-    security = {update["package"] for update in machine.updates if update.get("security")}
-    for package, version in changes.items():
-        installed = machine.packages.get(package, "")
-        if call.simulated:
-            origin = "Debian-Security:13/stable-security" if package in security else "Debian:13/stable"
-            lines.append(f"Inst {package} [{installed}] ({version} {origin} [amd64])\n")
-        else:
-            machine.install(package, version)
-            lines.append(
-                f"Unpacking {package} ({version}) over ({installed}) ...\nSetting up {package} ({version}) ...\n"
-            )
+def _carry_out(machine: Machine, call: _Call, changes: dict[str, str], first: str = "") -> Reply:
+    new = sorted(package for package in changes if package not in machine.packages)
+    left = sorted(set(machine.upgradable(call.release)) - set(changes))
+    lists = {
+        "have been kept back": left if call.verb != "install" else [],
+        "will be upgraded": sorted(set(changes) - set(new)),
+    }
+    lines = [READING, first]
+    if new:
+        lines.append(f"The following NEW packages will be installed:\n  {' '.join(new)}\n")
+    lines += [f"The following packages {what}:\n  {' '.join(names)}\n" for what, names in lists.items() if names]
+    upgraded = f"{len(changes) - len(new)} upgraded, {len(new)} newly installed"
+    lines.append(f"{upgraded}, 0 to remove and {len(left)} not upgraded.\n")
+    lines += _simulate(machine, changes) if call.simulated else _unpack(machine, changes)
     return Reply(0, "".join(lines))
 
 
-async def apt_mark(machine: Machine, arguments: list[str], context: Context) -> Reply:
-    """`hold` and `unhold` with packages, `showhold`."""
-    verb, *packages = arguments or [""]
-    if verb == "showhold":
-        return Reply(0, "".join(f"{package}\n" for package in sorted(machine.held)))
-    if verb not in {"hold", "unhold"}:
-        return Reply(100, "", f"E: Invalid operation {verb}\n")
+def _simulate(machine: Machine, changes: dict[str, str]) -> list[str]:
+    """A line per package with every repository that has the version; then again, to tell the order of configuring."""
+    described = {
+        package: f"({version} {', '.join(one.shown for one in machine.origins(package, version))} [amd64])"
+        for package, version in changes.items()
+    }
+    installed = {name: f" [{version}]" for name, version in machine.packages.items()}
+    lines = [f"Inst {package}{installed.get(package, '')} {text}\n" for package, text in described.items()]
+    return lines + [f"Conf {package} {text}\n" for package, text in described.items()]
+
+
+def _unpack(machine: Machine, changes: dict[str, str]) -> list[str]:
     lines = []
-    for package in packages:
-        if not machine.candidates(package):
-            return Reply(100, "", f"E: Unable to locate package {package}\n")
-        was, becomes = package in machine.held, verb == "hold"
-        state = "set on hold" if becomes else "not on hold"
-        lines.append(
-            f"{package} was already {state}.\n"
-            if was is becomes
-            else f"{package} set on hold.\n"
-            if becomes
-            else f"Canceled hold on {package}.\n"
-        )
-    held = set(machine.held) | set(packages) if verb == "hold" else set(machine.held) - set(packages)
-    machine.held = sorted(held)
-    return Reply(0, "".join(lines))
-
-
-async def apt_cache(machine: Machine, arguments: list[str], context: Context) -> Reply:
-    """`madison` and `policy` of one package."""
-    verb, package = [*arguments, "", ""][:2]
-    versions = machine.candidates(package)
-    if verb == "madison":
-        source = "https://pkgs.k8s.io/core:/stable:/v{minor}/deb  Packages"
-        lines = [f"{package} | {v} | {source.format(minor='.'.join(v.split('.')[:2]))}\n" for v in versions]
-        return Reply(0, "".join(lines))
-    if verb == "policy":
-        installed = machine.packages.get(package, "(none)")
-        candidate = installed if package in machine.held else next(iter(versions), "(none)")
-        return Reply(0, f"{package}:\n  Installed: {installed}\n  Candidate: {candidate}\n" if versions else "")
-    return Reply(100, "", f"E: Invalid operation {verb}\n")
-
-
-async def dpkg_query(machine: Machine, arguments: list[str], context: Context) -> Reply:
-    """`-W [-f FORMAT] package...` with ${Package}, ${Version} and ${Status}."""
-    template, packages, rest = "${Package}\t${Version}\n", [], iter(arguments)
-    for argument in rest:
-        if argument in {"-f", "--showformat"}:
-            template = next(rest, "")
-        elif match := re.match(r"(?:-f|--showformat)=?(.*)", argument, re.DOTALL):
-            template = match[1]
-        elif not argument.startswith("-"):
-            packages.append(argument)
-    output, errors = "", ""
-    for package in packages or sorted(machine.packages):
-        if version := machine.packages.get(package):
-            status = f"{'hold' if package in machine.held else 'install'} ok installed"
-            line = template.replace("${Package}", package).replace("${Version}", version).replace("${Status}", status)
-            output += line.replace("\\n", "\n").replace("\\t", "\t")
-        else:
-            errors += f"dpkg-query: no packages found matching {package}\n"
-    return Reply(1 if errors else 0, output, errors)
+    for package, version in changes.items():
+        over = f" over ({machine.packages[package]})" if package in machine.packages else ""
+        machine.install(package, version)
+        lines.append(f"Unpacking {package} ({version}){over} ...\nSetting up {package} ({version}) ...\n")
+    return lines

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 
 from workspaces.simulators.faults import Fault, Faults
-from workspaces.simulators.hosts import apt, node
+from workspaces.simulators.hosts import apt, apt_cache, dpkg, node
 from workspaces.simulators.hosts.machine import Context, Machine, Reply
 from workspaces.simulators.journal import Journal
 
@@ -13,14 +13,16 @@ type Program = Callable[[Machine, list[str], Context], Awaitable[Reply]]
 
 PROGRAMS: Mapping[str, Program] = {
     "apt-get": apt.apt_get,
-    "apt-mark": apt.apt_mark,
-    "apt-cache": apt.apt_cache,
-    "dpkg-query": apt.dpkg_query,
+    "apt-mark": apt_cache.apt_mark,
+    "apt-cache": apt_cache.apt_cache,
+    "dpkg": dpkg.dpkg,
+    "dpkg-query": dpkg.dpkg_query,
     "kubeadm": node.kubeadm,
     "kubelet": node.kubelet,
     "systemctl": node.systemctl,
     "reboot": node.reboot,
     "shutdown": node.reboot,
+    "uname": node.uname,
 }
 
 
@@ -77,7 +79,10 @@ class Commands:
             if fault.kind == "hang":
                 await hang(faults, fault)
             reply = Reply(1, "", f"{program}: simulated failure\n")
-        else:
+        elif program in PROGRAMS:
             reply = await PROGRAMS[program](machine, arguments, self._context)
+        else:
+            # A host has no such program. It has its stand-in for this answer alone: the next on PATH is the real one.
+            reply = Reply(127, "", f"/bin/sh: 1: {program}: not found\n")
         entry.status = reply.code
         return reply

@@ -1,6 +1,7 @@
 """One host: its directory, its packages and its kubelet. Knows no SSH and no command line."""
 
 import re
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from workspaces.simulators.faults import Faults
+from workspaces.simulators.hosts import archive
+from workspaces.simulators.hosts.archive import Repository
+from workspaces.simulators.hosts.versions import version_before, version_key
 
 KUBERNETES_PACKAGES = ("kubeadm", "kubelet", "kubectl")
 REPOSITORY_FILE = "etc/apt/sources.list.d/kubernetes.list"
@@ -17,11 +21,8 @@ REPOSITORY_LINE = (
 )
 # The vendor's repository holds every patch of a minor ever published. Which exist is not modelled: 0 to 30 all do.
 PATCHES = range(31)
-OS_RELEASE = {
-    "debian-13": 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\nVERSION_CODENAME=trixie\n',
-    "ubuntu-24.04": 'PRETTY_NAME="Ubuntu 24.04 LTS"\nID=ubuntu\nVERSION_ID="24.04"\nVERSION_CODENAME=noble\n',
-}
 KUBELET_CONFIG = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncgroupDriver: systemd\n"
+REBOOT_FLAG, REBOOT_PACKAGES = "run/reboot-required", "run/reboot-required.pkgs"
 
 
 class TenantClusters(Protocol):
@@ -52,14 +53,14 @@ class Reply:
     errors: str = ""
 
 
-def version_key(version: str) -> tuple[int, ...]:
-    """Order of package versions such as 1.35.10-1.1, good enough for digits and dots."""
-    return tuple(int(number) for number in re.findall(r"\d+", version))
-
-
 @dataclass
 class Machine:
-    """A host's state; everything but `root` is kept in snapshots, and what a playbook edits is a file under `root`."""
+    """A host's state; everything but `root` is kept in snapshots, and what a playbook edits is a file under `root`.
+
+    `updates` are versions that repositories have, known to the host since its last `apt-get update`; `published` are
+    the newer ones. Each is {"package", "version", "security"?, "reboot"? (it asks for one), "origins"? (the names of
+    all repositories that have it, as in "Debian-Security:13/stable-security")}.
+    """
 
     name: str
     root: Path
@@ -68,7 +69,12 @@ class Machine:
     os: str = "debian-13"
     packages: dict[str, str] = field(default_factory=dict)
     held: list[str] = field(default_factory=list)
+    auto: list[str] = field(default_factory=list)  # packages that came because others need them
     updates: list[dict[str, Any]] = field(default_factory=list)
+    published: list[dict[str, Any]] = field(default_factory=list)
+    reboot_seconds: float = 1.0  # how long nothing listens
+    down: bool = False  # between two boots
+    booted: float = 0.0  # UNIX time
     port: int = 0
     indexed: list[str] = field(default_factory=list)  # minors whose package lists were fetched by `apt-get update`
     kubelet_pid: int = 0
@@ -82,17 +88,29 @@ class Machine:
             machine._install_system()
         return machine
 
+    def publish(self, updates: list[dict[str, Any]]) -> None:
+        """Versions new in the repositories: the next `apt-get update` brings those that are not known yet."""
+        known = {(update["package"], update["version"]) for update in (*self.updates, *self.published)}
+        self.published += [update for update in updates if (update["package"], update["version"]) not in known]
+        self._have_what_is_updated()
+
+    def _have_what_is_updated(self) -> None:
+        """An update is one of something: a package that nobody described is there in the version before."""
+        for update in sorted((*self.updates, *self.published), key=lambda update: version_key(update["version"])):
+            self.packages.setdefault(update["package"], version_before(update["version"]))
+
     def snapshot(self) -> dict[str, Any]:
         """Plain JSON that `from_spec` takes back."""
         return {name: value for name, value in asdict(self).items() if name != "root"}
 
     def _install_system(self) -> None:
         minor = ".".join(self.packages.get("kubeadm", "1.35").split(".")[:2])
-        self.write("etc/os-release", OS_RELEASE.get(self.os, f"ID={self.os}\n"))
+        self.write("etc/os-release", archive.system(self.os).os_release)
         self.write(REPOSITORY_FILE, REPOSITORY_LINE.format(minor=minor))
         self.write("etc/kubernetes/kubelet.conf", "apiVersion: v1\nkind: Config\n")
         self.write("var/lib/kubelet/config.yaml", KUBELET_CONFIG)
         self.indexed = [minor]
+        self._have_what_is_updated()
         for package in KUBERNETES_PACKAGES:
             if package in self.packages:
                 self.write(f"usr/bin/{package}", self.packages[package])
@@ -111,6 +129,32 @@ class Machine:
         text = file.read_text() if file.exists() else ""
         return re.findall(r"^deb\s.*https?://\S+/v(\d+\.\d+)/deb/ ", text, re.MULTILINE)
 
+    def repositories(self) -> list[Repository]:
+        """What the fetched package lists come from."""
+        system = archive.system(self.os)
+        foreign = {archive.named(name) for update in self.updates for name in update.get("origins", ())}
+        own = [*system.repositories, *map(archive.kubernetes, self.indexed)]
+        shown = {repository.shown for repository in own}
+        return own + sorted((one for one in foreign if one.shown not in shown), key=lambda one: one.shown)
+
+    def fetch(self) -> set[Repository]:
+        """Fetch the package lists; gives the repositories that have something new."""
+        fresh, self.updates = self.published, [*self.updates, *self.published]
+        self.published, self.indexed = [], self.repository_minors()
+        return {repository for update in fresh for repository in self.origins(update["package"], update["version"])}
+
+    def origins(self, package: str, version: str) -> list[Repository]:
+        """Every repository that has this version."""
+        system = archive.system(self.os)
+        for update in self.updates:
+            if (update["package"], update["version"]) == (package, version):
+                if names := update.get("origins"):
+                    by_name = {repository.shown: repository for repository in self.repositories()}
+                    return [by_name[name] for name in names]
+                return [system.security if update.get("security") else system.base]
+        minor = ".".join(version.split(".")[:2])
+        return [archive.kubernetes(minor) if package in KUBERNETES_PACKAGES else system.base]
+
     def candidates(self, package: str) -> list[str]:
         """Versions the fetched package lists offer, newest first; empty for a package apt has never heard of."""
         known = {self.packages[package]} if package in self.packages else set()
@@ -123,21 +167,47 @@ class Machine:
         """The newest version that matches apt's pattern ("1.35.7-*"), "" when there is none."""
         return next((version for version in self.candidates(package) if fnmatchcase(version, pattern)), "")
 
+    def candidate(self, package: str, release: str = "") -> str:
+        """The version apt would install: never an older one; of the preferred `release` if it has one; the newest."""
+        installed = version_key(self.packages.get(package, "0"))
+        newer = [version for version in self.candidates(package) if version_key(version) >= installed]
+        preferred = [v for v in newer if any(one.is_release(release) for one in self.origins(package, v))]
+        return next(iter(preferred or newer), "")
+
+    def upgradable(self, release: str = "") -> dict[str, str]:
+        """The candidate of every package that is installed in an older version."""
+        candidates = {package: self.candidate(package, release) for package in sorted(self.packages)}
+        return {package: version for package, version in candidates.items() if version != self.packages[package]}
+
     def install(self, package: str, version: str) -> None:
         """Put a version in place. A running kubelet goes on running the binary that was replaced."""
         self.packages[package] = version
-        self.updates = [update for update in self.updates if update["package"] != package]
         if package in KUBERNETES_PACKAGES:
             self.write(f"usr/bin/{package}", version)
         if package == "kubelet" and self.kubelet_pid:
             self._link_process("/usr/bin/kubelet (deleted)")
+        update = {"package": package, "version": version}
+        if any(one.get("reboot") and update.items() <= one.items() for one in self.updates):
+            self._require_reboot(package)
+
+    def _require_reboot(self, package: str) -> None:
+        self.write(REBOOT_FLAG, "*** System restart required ***\n")
+        file = self.root / REBOOT_PACKAGES
+        self.write(REBOOT_PACKAGES, f"{file.read_text() if file.exists() else ''}{package}\n")
 
     def boot(self) -> None:
         """Come up: another boot id, no reboot required any more, the installed kubelet running."""
         self.write("proc/sys/kernel/random/boot_id", f"{uuid.uuid4()}\n")
-        (self.root / "run/reboot-required").unlink(missing_ok=True)
+        for flag in (REBOOT_FLAG, REBOOT_PACKAGES):
+            (self.root / flag).unlink(missing_ok=True)
+        self.down, self.booted = False, time.time()
+        self.tell_uptime()
         if "kubelet" in self.packages:
             self.start_kubelet()
+
+    def tell_uptime(self) -> None:
+        """Bring proc/uptime up to date."""
+        self.write("proc/uptime", f"{time.time() - self.booted:.2f} 0.00\n")
 
     def start_kubelet(self) -> None:
         """A new process of the installed kubelet."""

@@ -1,6 +1,9 @@
-"""kubeadm, kubelet and systemctl of a worker node, with the words of the real ones."""
+"""kubeadm, kubelet, systemctl, reboot and uname of a worker node, with the words of the real ones."""
 
-from workspaces.simulators.hosts.machine import KUBELET_CONFIG, Context, Machine, Reply, version_key
+import re
+
+from workspaces.simulators.hosts import archive
+from workspaces.simulators.hosts.machine import KUBELET_CONFIG, Context, Machine, Reply
 
 
 def kubernetes_version(machine: Machine, package: str = "kubelet") -> str:
@@ -30,7 +33,7 @@ def _upgrade_node(machine: Machine, version: str, context: Context) -> Reply:
         url = "https://127.0.0.1:6443/api/v1/namespaces/kube-system/configmaps/kubeadm-config?timeout=10s"
         message = f'Get "{url}": dial tcp 127.0.0.1:6443: connect: connection refused'
         return Reply(1, reading, f"error: error execution phase preflight: failed to get config map: {message}\n")
-    ours, theirs = version_key(version), version_key(cluster)
+    ours, theirs = (tuple(map(int, re.findall(r"\d+", text))) for text in (version, cluster))
     if ours < theirs:
         return Reply(
             1,
@@ -89,6 +92,13 @@ async def reboot(machine: Machine, arguments: list[str], context: Context) -> Re
     """`reboot` and `shutdown -r`; what comes of it is in `server.py`. A host is never switched off."""
     context.reboot(machine)
     return Reply()
+
+
+async def uname(machine: Machine, arguments: list[str], context: Context) -> Reply:
+    """One of -r, -n, -m and -s, which is the one when none is named."""
+    told = {"-r": archive.system(machine.os).kernel, "-n": machine.name, "-m": "x86_64", "-s": "Linux"}
+    option = next(iter(arguments), "-s")
+    return Reply(0, f"{told[option]}\n") if option in told else Reply(1, "", f"uname: invalid option '{option}'\n")
 
 
 def _show(machine: Machine, arguments: list[str], unit: str, running: bool) -> str:

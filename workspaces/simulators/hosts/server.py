@@ -3,13 +3,15 @@
 Commands run as local processes through /bin/sh, with the host's directory as home and working directory and the
 stand-ins first on PATH; SFTP and scp see the host's directory as /. A command goes on when its client has gone away,
 as under a real sshd. Faults of service "ssh" with method EXEC and path = the command: refuse (cut at accept, where the
-path is empty, or when the command comes), hang, latency, status (exit code 1), apt_lock; lost_node: nothing listens.
+path is empty, or when the command comes), hang, latency, status (exit code 1), apt_lock; lost_node: nothing listens;
+no_boot: a host that goes down for a reboot stays down, as long as the fault is there.
 """
 
 import asyncio
 import os
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -18,7 +20,7 @@ from typing import Any
 
 import asyncssh
 
-from workspaces.simulators.faults import Faults
+from workspaces.simulators.faults import Fault, Faults
 from workspaces.simulators.hosts.commands import Commands, hang
 from workspaces.simulators.hosts.machine import Context, Machine, TenantClusters
 from workspaces.simulators.hosts.node import kubernetes_version
@@ -28,7 +30,9 @@ from workspaces.simulators.journal import Journal
 ADDRESS = "127.0.0.1"
 USER = "root"
 PROGRAMS = Path(__file__).parent / "bin"
-BOOT_SECONDS = 1.0
+SHUTDOWN_SECONDS = 0.5  # between the command that asks for a reboot and the end of sshd
+LOOK_SECONDS = 0.2
+REBOOTING = "reboot"
 
 
 class Hosts:
@@ -41,7 +45,7 @@ class Hosts:
         self._machines: dict[str, Machine] = {}
         self._listeners: dict[str, asyncssh.SSHAcceptor] = {}
         self._connections: dict[asyncssh.SSHServerConnection, str] = {}
-        self._processes: set[asyncio.subprocess.Process] = set()
+        self._processes: dict[str, set[asyncio.subprocess.Process]] = defaultdict(set)
         self._commands = Commands(self._machines, Context(faults, clusters, self._reboot), journal)
         self._clusters = clusters
         self._booting: dict[str, asyncio.Task[None]] = {}
@@ -52,10 +56,13 @@ class Hosts:
         self.client_key = _key(self._client_key_file)
 
     async def start(self) -> None:
-        """Listen for every host added or restored so far."""
+        """Listen for every host added or restored so far; those that were down when the world ended come up."""
         await self._commands.start()
         for machine in self._machines.values():
-            await self._listen(machine)
+            if machine.down:
+                self._booting[machine.name] = asyncio.create_task(self._come_up(machine))
+            else:
+                await self._listen(machine)
         self._watch = asyncio.create_task(self._follow_absent_hosts())
 
     async def stop(self) -> None:
@@ -67,16 +74,21 @@ class Hosts:
             booting.cancel()
         for name in list(self._listeners):
             self._cut(name)
-        for process in self._processes:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        for name in self._machines:
+            self._kill_commands(name)
         await self._commands.stop()
 
     async def add(self, spec: Mapping[str, Any]) -> None:
-        """Add the hosts of {"hosts": [...]} that are not there yet (by name); the others stay as they are."""
+        """Add the hosts of {"hosts": [...]} that are not there yet (by name).
+
+        The others stay as they are, but what `updates` has beyond theirs is published: it is theirs after the next
+        `apt-get update`.
+        """
         async with self._listening:
             for host in spec.get("hosts", []):
-                if host["name"] not in self._machines:
+                if machine := self._machines.get(host["name"]):
+                    machine.publish(host.get("updates", []))
+                else:
                     self._adopt(host)
                     if self._watch:
                         await self._listen(self._machines[host["name"]])
@@ -140,15 +152,20 @@ class Hosts:
         for connection in [connection for connection, host in self._connections.items() if host == name]:
             connection.abort()
 
+    def _kill_commands(self, name: str) -> None:
+        for process in self._processes[name]:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     async def _follow_absent_hosts(self) -> None:
         while True:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(LOOK_SECONDS)
             unusual = self._booting or any(fault.kind == "lost_node" for fault in self._faults.all())
             if not unusual and len(self._listeners) == len(self._machines):
                 continue
             async with self._listening:
                 for name, machine in self._machines.items():
-                    absent = name in self._booting or self._faults.active("ssh", name, "lost_node") is not None
+                    absent = machine.down or self._faults.active("ssh", name, "lost_node") is not None
                     if absent and name in self._listeners:
                         self._cut(name)
                     elif not absent and name not in self._listeners:
@@ -156,15 +173,36 @@ class Hosts:
 
     def _reboot(self, machine: Machine) -> None:
         if machine.name not in self._booting:
-            self._booting[machine.name] = asyncio.create_task(self._boot(machine))
+            self._booting[machine.name] = asyncio.create_task(self._go_down(machine))
 
-    async def _boot(self, machine: Machine) -> None:
-        await asyncio.sleep(BOOT_SECONDS)
-        del self._booting[machine.name]
+    async def _go_down(self, machine: Machine) -> None:
+        await asyncio.sleep(SHUTDOWN_SECONDS)
+        machine.down = True
+        if machine.name in self._listeners:  # not lost already
+            self._cut(machine.name)
+        self._kill_commands(machine.name)
+        if machine.node:
+            # To its cluster a host that is down is a lost node. The path tells it from a fault that somebody wants.
+            node = f"{machine.cluster}/{machine.node}"
+            self._faults.add(service="kubernetes", target=node, kind="lost_node", path=REBOOTING)
+        await asyncio.sleep(machine.reboot_seconds)
+        await self._come_up(machine)
+
+    async def _come_up(self, machine: Machine) -> None:
+        while self._faults.active("ssh", machine.name, "no_boot"):
+            await asyncio.sleep(LOOK_SECONDS)
         machine.boot()
+        del self._booting[machine.name]
+        for fault in self._lost(machine):
+            self._faults.remove(fault.id)
         if self._clusters:
-            self._clusters.host_rebooted(machine.cluster, machine.node)
+            # In this order: a start is put off by the next one, and only this one tells another boot.
             self._clusters.kubelet_restarted(machine.cluster, machine.node, kubernetes_version(machine))
+            self._clusters.host_rebooted(machine.cluster, machine.node)
+
+    def _lost(self, machine: Machine) -> list[Fault]:
+        node = f"{machine.cluster}/{machine.node}"
+        return [fault for fault in self._faults.all() if (fault.target, fault.path) == (node, REBOOTING)]
 
     def connected(self, machine: Machine, connection: asyncssh.SSHServerConnection) -> None:
         """A client was accepted: note it, or cut it when a fault says so."""
@@ -182,6 +220,7 @@ class Hosts:
     async def _run(self, machine: Machine, process: asyncssh.SSHServerProcess[bytes]) -> None:
         command = process.command or ""
         entry = self._journal.record("ssh", machine.name, "EXEC", command, 0, None)
+        machine.tell_uptime()
         if slow := self._faults.hit("ssh", machine.name, "EXEC", command, kinds={"latency"}):
             entry.fault = slow.kind
             await asyncio.sleep(slow.seconds)
@@ -196,7 +235,8 @@ class Hosts:
                 await hang(self._faults, fault)
             process.get_extra_info("connection").abort()
             return
-        entry.status = await run(process, command, machine.root, self._environment(machine), self._processes)
+        running = self._processes[machine.name]
+        entry.status = await run(process, command, machine.root, self._environment(machine), running)
 
     def _environment(self, machine: Machine) -> dict[str, str]:
         return {
