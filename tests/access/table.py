@@ -74,6 +74,14 @@ POST organizations/<uuid:pk>/members/<uuid:member>/remove         302  404  403 
 POST organizations/<uuid:pk>/invitations                          302  404  403  403  422  404  422
 POST organizations/<uuid:pk>/invitations/<uuid:invitation>/resend    302  404  403  403  303  404  303
 POST organizations/<uuid:pk>/invitations/<uuid:invitation>/withdraw  302  404  403  403  303  404  303
+GET  maintenance/decisions                                        302  200  200  200  200  200  200
+GET  maintenance/decisions/export                                 302  200  200  200  200  200  200
+GET  maintenance/decisions/<uuid:pk>                              302  404  200  200  200  404  200
+GET  projects/<uuid:pk>/calendar                                  302  404  200  200  200  404  200
+POST projects/<uuid:pk>/calendar/new                              302  404  403  201  201  404  201
+POST projects/<uuid:pk>/calendar/end                              302  404  403  303  303  404  303
+# Whoever has a feed's address reads it without signing in; without one nobody does.
+GET  calendars/<str:secret>.ics                                   404  404  404  404  404  404  404
 GET  projects/<uuid:pk>/members                                   302  404  403  200  200  404  200
 GET  projects/<uuid:pk>/members/<uuid:member>                     302  404  403  403  200  404  200
 POST projects/<uuid:pk>/members/<uuid:member>/role                302  404  403  403  422  404  422
@@ -90,6 +98,14 @@ GET  api-keys                                                     302  200  403 
 GET  api-keys/new                                                 302  200  403  403  200  403  200
 POST api-keys/new                                                 302  422  403  403  422  403  422
 POST api-keys/<uuid:pk>/revoke                                    302  404  403  403  303  403  303
+GET  maintenance                                                  302  200  200  200  200  200  200
+GET  maintenance/proposal                                         302  200  200  200  200  200  200
+POST maintenance/proposal                                         302  422  403  422  422  403  422
+GET  maintenance/holds                                            302  200  200  200  200  200  200
+GET  maintenance/holds/new                                        302  200  403  403  200  403  200
+POST maintenance/holds/new                                        302  422  403  403  422  403  422
+GET  maintenance/holds/<uuid:pk>                                  302  404  200  200  200  404  200
+POST maintenance/holds/<uuid:pk>/lift                             302  404  403  403  303  404  303
 """
 
 # Pages of the sign-in are one's own; nobody else's is addressed in them, but for a passkey's and a session's number.
@@ -170,6 +186,10 @@ GET   operations                                   401  200  200  200  200  200 
 GET   operations/<uuidstr:pk>                      401  404  200  200  200  404  200 |  200  200  200  404  401  401
 POST  operations/<uuidstr:pk>/stop                 401  404  403  202  202  404  202 |  403  202  202  404  401  401
 POST  operations/<uuidstr:pk>/retry                401  404  403  409  409  404  409 |  403  409  409  404  401  401
+GET   holds                                        401  200  200  200  200  200  200 |  200  200  200  200  401  401
+POST  holds                                        401  404  403  403  201  404  201 |  403  403  201  404  401  401
+GET   holds/<uuidstr:pk>                           401  404  200  200  200  404  200 |  200  200  200  404  401  401
+DELETE holds/<uuidstr:pk>                          401  404  403  403  204  404  204 |  403  403  204  404  401  401
 GET   events                                       401  200  200  200  200  200  200 |  200  200  200  200  401  401
 GET   /                                            404  404  404  404  404  404  404 |  404  404  404  404  404  404
 """
@@ -214,6 +234,9 @@ workspaces/maintenanceplan            403  403   403  403   403              200
 workspaces/decision                   403  403   403  403   403              200  200   403  403   302
 workspaces/advisory                   403  403   403  403   403              200  200   200  200   302
 workspaces/hold                       403  403   403  403   403              200  200   200  200   302
+workspaces/calendarfeed               403  403   403  403   403              200  200   403  403   302
+workspaces/packageupdate              403  403   403  403   403              200  200   403  403   302
+workspaces/tick                       403  403   403  403   403              200  200   403  403   302
 workspaces/operation                  403  403   403  403   403              200  200   403  403   302
 workspaces/step                       403  403   403  403   403              200  200   403  403   302
 workspaces/logline                    403  403   403  403   403              200  200   403  403   302
@@ -231,11 +254,14 @@ KINDS = [
     (r"^projects/.*<uuid:invitation>$", "project_invitation"),
     (r"<uuid:invitation>$", "invitation"),
     (r"<str:token>$", "token"),
+    (r"<str:secret>$", "token"),
+    (r"decisions/<uuid:pk>$", "decision"),
     (r"<int:pk>$", "number"),
     (r"<slug:provider_id>$", "provider"),
     (r"<path:rest>$", "number"),
     (r"(?P<kind>organization|project|operation|workspace)s/<uuid\w*:pk>$", ""),
     (r"^api-keys/<uuid:pk>$", "apikey"),
+    (r"holds/<uuid\w*:pk>$", "project_hold"),
 ]
 # Written as regular expressions in the address book.
 PATHS = {
@@ -250,6 +276,7 @@ BODIES = {
     "POST api/v1/workspaces/<uuidstr:pk>/upgrade": '{{"version": "1.35.7"}}',
     "POST api/v1/workspaces/<uuidstr:pk>/transfer": '{{"project": "{elsewhere}"}}',
     "POST workspaces/<uuid:pk>/transfer": "project={elsewhere}",
+    "POST api/v1/holds": '{{"project": "{project}", "reason": "Freeze", "expires_at": "{tomorrow}"}}',
 }
 QUERIES = {
     "GET api/v1/workspaces/<uuidstr:pk>/kubernetes/plan": "?to=1.35.7",
@@ -267,6 +294,15 @@ FILTERS = [
     ("api/v1/projects", "organization", "organization"),
     ("api/v1/workspaces", "project", "project"),
     ("api/v1/operations", "workspace", "workspace"),
+    ("maintenance/decisions", "organization", "organization"),
+    ("maintenance/decisions", "project", "project"),
+    ("maintenance/decisions", "workspace", "workspace"),
+    ("maintenance/holds/new", "workspace", "workspace"),
+    ("maintenance/holds/new", "project", "project"),
+    ("maintenance/holds/new", "organization", "organization"),
+    ("api/v1/holds", "workspace", "workspace"),
+    ("api/v1/holds", "project", "project"),
+    ("api/v1/holds", "organization", "organization"),
     ("api/v1/events", "workspace", "workspace"),
     ("api/v1/events", "project", "project"),
     ("api/v1/events", "organization", "organization"),

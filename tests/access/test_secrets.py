@@ -13,7 +13,18 @@ from tests import cast
 from tests.access import table
 from tests.access.test_walk import path_of
 from tests.access.walking import KEYS, PEOPLE, Walkers, ask
-from workspaces.models import Account, ApiKey, Event, Integration, Invitation, Kubeconfig, ProviderAccount, SshKey
+from workspaces.models import (
+    PLATFORM,
+    Account,
+    ApiKey,
+    CalendarFeed,
+    Event,
+    Integration,
+    Invitation,
+    Kubeconfig,
+    ProviderAccount,
+    SshKey,
+)
 
 pytestmark = pytest.mark.django_db
 KUBECONFIG, TOKEN, SSH_KEY = "kubeconfig-plover-7f3a", "hetzner-token-xyzzy-91c2", "ssh-private-plugh-0b5e"
@@ -32,13 +43,25 @@ def secrets(walking: Walkers, things: dict[str, Any], alice: Account) -> set[str
     integration = Integration.objects.create(workspace=workspace, kind="grafana", name="planted", secret=INTEGRATION)
     exported = Kubeconfig.objects.create(workspace=workspace, requested_by="Alice", state="ready", document=EXPORTED)
     Authenticator.objects.create(user=alice, type="recovery_codes", data={"seed": "seed-of-codes-yomin-55"})
+    feed = CalendarFeed.make(things["project"], PLATFORM)
     sealed = {cluster.kubeconfig, account.token, key.private_key, integration.secret, exported.document}
     hashes = {
         *ApiKey.objects.values_list("digest", flat=True),
         *Invitation.objects.values_list("digest", flat=True),
+        *CalendarFeed.objects.values_list("digest", flat=True),
         *Account.objects.exclude(password__startswith="!").values_list("password", flat=True),
     }
-    clear = {KUBECONFIG, TOKEN, SSH_KEY, INTEGRATION, EXPORTED, PASSWORD, things["token"], "seed-of-codes-yomin-55"}
+    clear = {
+        KUBECONFIG,
+        TOKEN,
+        SSH_KEY,
+        INTEGRATION,
+        EXPORTED,
+        PASSWORD,
+        things["token"],
+        feed,
+        "seed-of-codes-yomin-55",
+    }
     return clear | {one.token for one in sealed} | hashes | set(walking.keys.values())
 
 
@@ -91,6 +114,18 @@ def test_no_event_holds_a_secret_whatever_happens_to_the_rows_that_do(
     deleted = Event.objects.filter(action="integration.deleted")
     assert [event.changes["secret"] for event in deleted] == ["changed", "changed"]
     assert found_in(repr(list(Event.objects.values())), secrets) == set()
+
+
+def test_a_calendar_feed_tells_no_secret_and_its_address_stands_in_no_log_line(
+    secrets: set[str], walking: Walkers, things: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    secret = CalendarFeed.make(things["project"], PLATFORM)
+    response = ask(walking.people["anonymous"], "GET", f"/calendars/{secret}.ics")
+    assert response.status_code == 200
+    assert found_in(response.content.decode(), secrets | {secret}) == set()
+    lines = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("django.db"))
+    assert secret not in lines
 
 
 def test_no_log_line_holds_a_secret(

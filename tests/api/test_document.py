@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import schemathesis
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.test import Client
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis.checks import not_a_server_error
@@ -22,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from loopback.wsgi import application
 from tests import cast
 from tests.views.sockets import no_outside  # noqa: F401
-from workspaces.models import PLATFORM, Account, ApiKey, Operation, StepPlan, Workspace
+from workspaces.models import PLATFORM, Account, ApiKey, Hold, Operation, StepPlan, Workspace
 
 pytestmark = pytest.mark.usefixtures("no_outside", "empty_queues")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -56,9 +58,11 @@ def real(workspace: Workspace, metal: Workspace) -> dict[str, list[str]]:
     busy = cast.kubernetes("rates-engine", hosts=1)
     operation = Operation.start(busy, "upgrade", "Upgrade", [StepPlan("one", "One")], actor=PLATFORM)
     assert isinstance(operation, Operation)
+    ends = timezone.now() + timedelta(days=1)
     return {
         "workspaces": [str(row.pk) for row in (workspace, metal, busy)],
         "operations": [str(operation.pk)],
+        "holds": [str(Hold.objects.create(reason="Fair", expires_at=ends, project=workspace.project).pk)],
         "projects": [str(workspace.project_id), str(cast.project("Customs").pk)],
     }
 
@@ -87,7 +91,7 @@ def _make_real(case: Any, real: dict[str, list[str]]) -> None:
     """Random ids meet only 404: three requests in four are about something that is there."""
     chance = len(repr(case.query)) + len(repr(case.body))
     if "pk" in case.path_parameters and chance % 4:
-        ids = real["operations" if "/operations/" in case.path else "workspaces"]
+        ids = real[next((noun for noun in ("operations", "holds") if f"/{noun}/" in case.path), "workspaces")]
         case.path_parameters["pk"] = ids[chance % len(ids)]
     if isinstance(case.body, dict) and "project" in case.body:
         case.body["project"] = real["projects"][chance % 2]

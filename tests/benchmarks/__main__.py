@@ -25,19 +25,20 @@ def _run(chosen: tuple[str, ...]) -> None:
     from django.core.management import call_command
     from django.test import override_settings
 
-    from tests.benchmarks import fleet, measuring, pages, steps, whole_fleet
+    from tests.benchmarks import fleet, measuring, pages, planning, steps, whole_fleet
 
     call_command("migrate", verbosity=0)
     alice = fleet.fill()
     for name in chosen:
         if name == "steps":
             steps.compare()
-            continue
-        with override_settings(ROOT_URLCONF="tests.benchmarks.limits"):
-            made = {"pages": lambda: pages.cases(alice), "planning": whole_fleet.planning}
-            cases = made.get(name, whole_fleet.judging)()
-            measuring.measure(cases)
-            measuring.report(cases)
+        elif name == "planning":
+            planning.report()
+        else:
+            with override_settings(ROOT_URLCONF="tests.benchmarks.limits"):
+                cases = pages.cases(alice) if name == "pages" else whole_fleet.judging()
+                measuring.measure(cases)
+                measuring.report(cases)
 
 
 if __name__ == "__main__":

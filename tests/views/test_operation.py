@@ -192,10 +192,17 @@ def test_continuing_goes_on_from_the_failed_step_and_wakes_a_worker(bobs, failed
 def test_what_has_not_failed_cannot_be_continued(bobs, running):
     answer = bobs.post(f"/operations/{running.pk}/retry")
     assert answer.status_code == 409
-    assert "Nothing was changed Only a failed or stopped operation can be continued." in text(answer)
+    assert "Nothing was changed Only a failed, stopped or paused operation can be continued." in text(answer)
 
 
-def test_what_another_operation_has_followed_is_not_continued(bobs, alice, workspace, failed):
+def test_what_another_operation_has_followed_is_not_continued(
+    bobs,
+    alice,
+    workspace,
+    failed,
+    clock,  # noqa: F811
+):
+    clock.now += timedelta(minutes=1)
     an_upgrade.started(workspace, alice, target="1.35.4")
     answer = page(bobs, failed)
     assert "Another operation has run since, so this one cannot be continued." in text(answer)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from ninja import Query, Router
+from pydantic import AwareDatetime
 
 from workspaces.api.callers import actor, caller, get_workspace
 from workspaces.api.paging import page
@@ -120,19 +121,33 @@ def forecast(request: HttpRequest, pk: UUID, days: Annotated[int, Query(ge=1, le
     "/workspaces/{uuid:pk}/maintenance/decisions",
     response={200: Page[DecisionShape], 404: ProblemDocument, 422: ProblemDocument},
 )
-def decisions(request: HttpRequest, pk: UUID, limit: Limit = 50, cursor: str | None = None) -> dict[str, Any]:
-    """What past windows did, newest first."""
-    rows = Decision.objects.filter(workspace=get_workspace(request, pk))
+def decisions(
+    request: HttpRequest,
+    pk: UUID,
+    lane: Literal["routine", "priority"] | None = None,
+    outcome: Literal["waiting", "started", "nothing", "blocked", "missed"] | None = None,
+    opens_after: AwareDatetime | None = None,
+    opens_before: AwareDatetime | None = None,
+    limit: Limit = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """What past windows did and why, newest first: from `opens_after` on and before `opens_before`, where given."""
+    asked = {"lane": lane, "outcome": outcome, "opens_at__gte": opens_after, "opens_at__lt": opens_before}
+    narrowed = {lookup: value for lookup, value in asked.items() if value is not None}
+    rows = Decision.objects.filter(workspace=get_workspace(request, pk), **narrowed)
     return page(rows, "-opens_at", limit, cursor, _decision)
 
 
 def _decision(row: Decision) -> dict[str, Any]:
+    nothing: dict[str, Any] = {"work": [], "reasons": [], "blocked_by": [], "limit": None, "place": None}
     return {
+        "id": row.pk,
         "lane": row.lane,
         "opens_at": row.opens_at,
         "outcome": row.outcome,
         "reason": row.reason,
         "message": row.message,
+        "evidence": nothing | row.evidence,
         "operation": row.operation_id,
         "decided_at": row.decided_at,
     }

@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from ninja import Field, Schema
-from pydantic import ConfigDict, PlainSerializer, StrictStr
+from pydantic import AwareDatetime, ConfigDict, PlainSerializer, StrictStr
 
 
 def _utc(moment: datetime) -> str:
@@ -167,12 +167,31 @@ class ForecastShape(WindowShape):
     blocked_by: list[dict[str, str]]
 
 
-class DecisionShape(WindowShape):
-    """What a past window did."""
+class ReasonShape(Schema):
+    """Why something happens or does not: a stable code and a sentence."""
 
+    code: str
+    message: str
+
+
+class EvidenceShape(Schema):
+    """All there was to go by; `limit` and `place` (1 is next) while the work waits for a place."""
+
+    work: list[str]
+    reasons: list[ReasonShape]
+    blocked_by: list[ReasonShape]
+    limit: str | None
+    place: int | None
+
+
+class DecisionShape(WindowShape):
+    """What a window did or did not do, and why."""
+
+    id: UUID
     outcome: str
     reason: str
     message: str
+    evidence: EvidenceShape
     operation: UUID | None
     decided_at: Time
 
@@ -239,6 +258,35 @@ class UpgradeBody(Schema):
     model_config = ConfigDict(extra="forbid")
     version: StrictStr
     accept_risks: list[StrictStr] = []
+
+
+class HoldBody(Schema):
+    """Where (none: the platform), why, and until when. Further members are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+    workspace: UUID | None = None
+    project: UUID | None = None
+    organization: UUID | None = None
+    reason: StrictStr = Field(min_length=1, max_length=200)
+    starts_at: AwareDatetime | None = Field(None, description="None: now.")
+    expires_at: AwareDatetime = Field(description="At most 90 days after its start.")
+
+
+class HoldShape(Schema):
+    """Automatic work is stopped in one place (all three null: the platform) from `starts_at` until `expires_at`."""
+
+    id: UUID
+    level: str
+    organization: Named | None
+    project: Named | None
+    workspace: Named | None
+    reason: str
+    set_by: str
+    starts_at: Time
+    expires_at: Time
+    in_force: bool
+    lifted_at: Time | None
+    lifted_by: str | None
 
 
 class Page[Item](Schema):

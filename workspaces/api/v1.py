@@ -7,7 +7,7 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from workspaces.api import events, kubernetes, maintenance, operations, problems, tenancy, transfer, workspaces
+from workspaces.api import events, holds, kubernetes, maintenance, operations, problems, tenancy, transfer, workspaces
 from workspaces.api.callers import AUTHENTICATION
 from workspaces.api.throttle import KeyThrottle
 
@@ -30,5 +30,5 @@ api = ConsoleAPI(
     urls_namespace="api",
 )
 problems.install(api)
-for module in (tenancy, workspaces, maintenance, kubernetes, operations, transfer, events):
+for module in (tenancy, workspaces, maintenance, holds, kubernetes, operations, transfer, events):
     api.add_router("", module.router)

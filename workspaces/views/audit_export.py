@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from workspaces.models import Event
+from workspaces.views import spreadsheet
 from workspaces.views.audit_lines import Places
 
 LIMIT: Final = 100_000
@@ -17,26 +17,23 @@ _COLUMNS: Final = (
     *("id", "at", "actor_kind", "actor", "actor_id", "action", "summary", "organization", "project", "workspace"),
     *("organization_id", "project_id", "workspace_id", "operation_id", "request_id", "table", "row_id", "changes"),
 )
-# What a spreadsheet takes for the beginning of a formula, also in full width.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def written(events: Iterable[Event], places: Places, file_format: str) -> Iterator[str]:
     """The file in pieces: at most LIMIT events, and a last line that says so when there were more."""
-    return _csv(events, places) if file_format == "csv" else _json_lines(events, places)
+    if file_format == "csv":
+        return spreadsheet.written(_COLUMNS, _csv(events, places))
+    return _json_lines(events, places)
 
 
-def _csv(events: Iterable[Event], places: Places) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    # The mark tells spreadsheets that the file is UTF-8.
-    yield "\ufeff" + writer.writerow(_COLUMNS)
+def _csv(events: Iterable[Event], places: Places) -> Iterator[list[object]]:
     for number, event in enumerate(events):
         if number == LIMIT:
-            yield writer.writerow([_cut_sentence()])
+            yield [_cut_sentence()]
             return
         record = _record(event, places)
         changes = json.dumps(record["changes"], ensure_ascii=False) if record["changes"] else ""
-        yield writer.writerow([_cell(value) for value in (record | {"changes": changes}).values()])
+        yield list((record | {"changes": changes}).values())
 
 
 def _json_lines(events: Iterable[Event], places: Places) -> Iterator[str]:
@@ -72,20 +69,5 @@ def _text(value: object) -> str | None:
     return str(value) if value is not None else None
 
 
-def _cell(value: object) -> object:
-    """A text that a spreadsheet would compute gets an apostrophe in front."""
-    if isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)):
-        return f"'{value}"
-    return value
-
-
 def _cut_sentence() -> str:
     return f"Cut after {LIMIT} events. Narrow the filters to get the others."
-
-
-class _Echo:
-    """A file for csv.writer that hands every line back instead of keeping it."""
-
-    def write(self, text: str) -> str:
-        """The line itself, which `writerow` returns."""
-        return text

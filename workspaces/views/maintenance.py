@@ -19,13 +19,14 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from workspaces.models import Actor, Event, MaintenancePlan, Workspace
+from workspaces.models import Actor, Advisory, Event, MaintenancePlan, Workspace
 from workspaces.models.maintenance import StaleVersion
 from workspaces.models.outlook import Outlook, look
 from workspaces.rules import maintenance as rules
 from workspaces.rules import planner
 from workspaces.views import week
 from workspaces.views.access import account_of, get_workspace, login_required
+from workspaces.views.last_runs import last_runs
 from workspaces.views.workspaces import status_of
 
 _SWITCHES = {"on": True, "off": False}
@@ -124,6 +125,7 @@ def _page(request: HttpRequest, workspace: Workspace, typed: Typed, status: int 
         "may_disable": "maintenance.disable" in keys,
         "routine": planner.next_window(saved, now, "routine"),
         "priority": planner.next_window(saved, now, "priority"),
+        "last": last_runs(workspace, now),
         "conflict": status == 409,
         # What the next save is compared with: after a conflict, which this page shows, with what is saved now.
         "seen_version": plan.version if status == 409 else typed.version,
@@ -154,9 +156,18 @@ def _what_if(
         "shown_enabled": merged.plan.enabled,
         "days": week.agenda(merged.plan, saved, ahead, now),
         "flagged": [f for f in ahead if f.window.lane == "priority" and f.work],
+        "advisories": _advisories(outlook, ahead),
         "priority_reasons": next((f.reasons for f in ahead if f.window.lane == "priority"), ()),
         "blocks": _standing(ahead),
     }
+
+
+def _advisories(outlook: Outlook, ahead: list[planner.Forecast]) -> list[Advisory]:
+    """The flagged advisories that the reasons of the coming priority hours name (one query when there are any)."""
+    reasons = {reason.message for one in ahead if one.window.lane == "priority" for reason in one.reasons}
+    names = [flagged.name for flagged in outlook.facts.advisories]
+    named = [name for name in names if any(message.startswith(f"{name} is ") for message in reasons)]
+    return list(Advisory.objects.filter(name__in=named).order_by("name")) if named else []
 
 
 def _standing(ahead: list[planner.Forecast]) -> list[planner.Reason]:

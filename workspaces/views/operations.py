@@ -15,9 +15,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from workspaces.models import Actor, Host, LogLine, Operation, Step, Workspace
-from workspaces.operations import dispatch, upgrade
-from workspaces.rules import lifecycle
+from workspaces.models import Actor, Host, LogLine, MaintenancePlan, Operation, Step, Workspace
+from workspaces.operations import dispatch, plans
+from workspaces.rules import lifecycle, planner
 from workspaces.rules.refusal import Refused
 from workspaces.templatetags.console import clock, day, duration
 from workspaces.views import timetable
@@ -162,9 +162,10 @@ def _steps(found: Operation) -> list[Step]:
 def _progress(request: HttpRequest, found: Operation, now: datetime, steps: list[Step] | None = None) -> dict[str, Any]:
     """What the live part shows."""
     steps = _steps(found) if steps is None else steps
-    course = timetable.course(found, steps, dict(upgrade.STAGES), request.GET.get("host", ""))
+    course = timetable.course(found, steps, dict(plans.STAGES), request.GET.get("host", ""))
     keys = found.workspace.keys_of(account_of(request))
-    ended = found.finished_at or now
+    ended, over = found.finished_at or now, found.overrun(now)
+    installed = list(found.package_updates.all()) if any(step.stage == "updates" for step in steps) else []
     return {
         "operation": found,
         "workspace": found.workspace,
@@ -179,10 +180,23 @@ def _progress(request: HttpRequest, found: Operation, now: datetime, steps: list
         else "",
         "forward_only": [step.title for step in steps if step.irreversible and step.state == "done"],
         "safe_point": timetable.next_safe_point(steps),
+        "overrun": duration(over.total_seconds()) if over else "",
+        "resumes": _resumes(found, now),
+        "installed": installed,
+        "installed_hosts": len({one.host_name for one in installed}),
         "may_stop": "operation.stop" in keys,
         "may_retry": "operation.retry" in keys,
         "superseded": found.can_be_retried and _has_successor(found),
     }
+
+
+def _resumes(found: Operation, now: datetime) -> planner.Window | None:
+    """The window in which paused work goes on."""
+    if found.state != "paused" or found.lane not in ("routine", "priority"):
+        return None
+    plan = MaintenancePlan.objects.get(workspace=found.workspace_id).as_rule()
+    lane: planner.Lane = "routine" if found.lane == "routine" else "priority"
+    return planner.next_window(plan, now, lane)
 
 
 def _has_successor(found: Operation) -> bool:

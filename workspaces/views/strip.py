@@ -85,12 +85,12 @@ class Day:
 def day_of(visible: QuerySet[Workspace], now: datetime) -> Day:
     """The strip of the workspaces a reader may see (one grouped query over the plans that are on)."""
     now = now.astimezone(UTC)
-    return _day(_opening(visible, now), now)
+    return day_from(_opening(visible, now), now)
 
 
 def quiet_day(now: datetime) -> Day:
     """The strip for somebody who is not signed in: the hours and now."""
-    return _day({}, now.astimezone(UTC))
+    return day_from({}, now)
 
 
 def _opening(visible: QuerySet[Workspace], now: datetime) -> dict[int, int]:
@@ -101,8 +101,9 @@ def _opening(visible: QuerySet[Workspace], now: datetime) -> dict[int, int]:
     return dict(planned.order_by().values_list(f"{plan}__{column}").annotate(n=Count("pk")))
 
 
-def _day(counts: dict[int, int], now: datetime) -> Day:
-    now = now.replace(second=0, microsecond=0)
+def day_from(counts: dict[int, int], now: datetime) -> Day:
+    """The strip of a page that has counted already: how many routine windows open at each hour of today."""
+    now = now.astimezone(UTC).replace(second=0, microsecond=0)
     passed = sum(n for hour, n in counts.items() if hour <= now.hour)
     most = max(counts.values(), default=1)
     return Day(

@@ -15,7 +15,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from workspaces.management.fleet import rows, sample, world
+from workspaces.management.fleet import rows, sample, windows, world
 from workspaces.models import Actor, Event, ManagementCluster, acting
 from workspaces.operations import reconcile
 
@@ -40,12 +40,15 @@ class Command(BaseCommand):
         kept = options["data_dir"] / "accounts.json"
         who = Actor.of_command("seed_demo")
         with acting(who):
-            if not rows.exist():
+            first = not rows.exist()
+            if first:
                 password = secrets.token_urlsafe(12)
                 # The keys cannot be read again: rows without this file would be worth nothing.
                 with transaction.atomic():
                     _write(kept, {"accounts": _accounts(password), "api_keys": rows.create(fleet, password)})
             rows.connect(ready)
+            if first:
+                windows.record()
             Event.record(who, "fleet.connected", summary="Connected the sample fleet to the simulated world")
         # Before anybody is told that the demo is ready: without the running versions no upgrade would be offered.
         for key in ManagementCluster.objects.values_list("pk", flat=True):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
+from workspaces.management.fleet import windows
 from workspaces.management.fleet.sample import LOCATIONS, MANAGEMENT_CLUSTERS, PROFILES, SampleWorkspace
 
 
@@ -125,7 +126,8 @@ def _hosts(one: SampleWorkspace) -> list[dict[str, Any]]:
     for number, name in enumerate(one.host_names):
         if one.trouble == "unreachable" and number == 1:
             continue  # its row has an address at which nothing listens
-        host: dict[str, Any] = {"name": name, "os": "debian-13", "packages": {"openssl": "3.5.1-1"}, "held": []}
+        waiting = [*windows.WAITING, *([windows.KERNEL] if len(one.name) % 3 == 0 else [])]
+        host: dict[str, Any] = {"name": name, "os": "debian-13", "packages": {}, "held": [], "updates": waiting}
         if one.type == "kubernetes":
             package = f"{one.kubelet_version(number) or one.version}-1.1"
             host |= {
