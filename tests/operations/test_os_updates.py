@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from tests import cast
 from tests.operations import harness
 from tests.simulators.running import RunningWorld
-from workspaces.models import PLATFORM, Host, Operation, PackageUpdate, Workspace
-from workspaces.operations import connections, os_updates
+from workspaces.models import PLATFORM, Decision, Host, MaintenancePlan, Operation, PackageUpdate, Workspace
+from workspaces.operations import connections, maintenance, os_updates
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -72,6 +73,42 @@ def test_updates_are_installed_and_recorded_host_by_host_and_nothing_restarts_wi
     again = harness.drive(start(workspace))
     assert messages(again, "updates") == ["nothing to install"] * 2
     assert installed(again) == []
+
+
+def test_a_window_updates_hosts_and_then_moves_kubernetes_to_the_furthest_patch(world: RunningWorld) -> None:
+    workspace = harness.linked(world, cast.kubernetes("night-run", hosts=1), updates=[OPENSSL])
+    opens_at = datetime(2026, 11, 25, 2, tzinfo=UTC)
+    assert maintenance.run_due(opens_at) == {"started": 1}
+    operation = harness.drive(Operation.objects.get())
+    assert operation.state == "succeeded", harness.story(operation)
+    assert [row[1] for row in installed(operation)] == ["openssl"]
+    assert harness.nodes(workspace) == {"night-run-w1": ("1.34.11", "True", False)}
+    assert harness.version_patches(world, workspace) == ["v1.34.11"]
+    decision = Decision.objects.get()
+    assert (decision.outcome, decision.operation) == ("started", operation)
+
+
+def test_with_nothing_but_kubernetes_to_do_the_window_starts_an_upgrade(world: RunningWorld) -> None:
+    workspace = harness.linked(world, cast.kubernetes("only-kube", hosts=1))
+    MaintenancePlan.objects.update(compute_auto_update=False)
+    assert maintenance.run_due(datetime(2026, 11, 25, 2, tzinfo=UTC)) == {"started": 1}
+    operation = harness.drive(Operation.objects.get())
+    assert (operation.kind, operation.state) == ("upgrade", "succeeded"), harness.story(operation)
+    assert harness.nodes(workspace) == {"only-kube-w1": ("1.34.11", "True", False)}
+
+
+def test_a_node_that_an_ended_run_left_closed_is_opened_by_the_next_one(world: RunningWorld) -> None:
+    workspace = harness.linked(world, cast.kubernetes("left-closed", hosts=1), updates=[KERNEL])
+    dead = start(workspace)
+    with connections.tenant(workspace) as cluster:
+        cluster.cordon("left-closed-w1", str(dead.pk))
+    Operation.objects.filter(pk=dead.pk).update(state="failed")
+    operation = harness.drive(start(workspace))
+    assert operation.state == "succeeded", harness.story(operation)
+    assert messages(operation, "os_cordon") == [
+        "was left closed by an operation that has ended, and opens with this one"
+    ]
+    assert harness.nodes(workspace) == {"left-closed-w1": ("1.34.8", "True", False)}
 
 
 def test_a_host_that_must_restart_is_drained_first_and_comes_back_on_another_boot(world: RunningWorld) -> None:
@@ -149,6 +186,23 @@ def test_a_host_that_cannot_be_managed_is_left_out_and_named(world: RunningWorld
     assert operation.state == "succeeded", harness.story(operation)
     assert [row[0] for row in installed(operation)] == ["iron-three-1"]
     assert operation.lines.filter(level="warn").first().text == "iron-three-2 cannot be managed and is left out"
+
+
+def test_a_host_that_does_not_answer_is_left_out_named_and_keeps_nobody_from_updating(
+    world: RunningWorld, settings
+) -> None:
+    settings.LOOPBACK_SSH_PATIENCE_SECONDS = 0
+    workspace = harness.linked_metal(world, cast.baremetal("iron-four", hosts=2), updates=[TZDATA])
+    host = workspace.hosts.get(name="iron-four-1")
+    host.ansible["ansible_port"] = 9
+    host.save()
+    operation = harness.drive(start(workspace))
+    assert operation.state == "failed"
+    assert operation.error_message == (
+        "Left out, because they cannot be reached over SSH: iron-four-1. The other hosts are updated."
+    )
+    assert [row[0] for row in installed(operation)] == ["iron-four-2"]
+    assert messages(operation, "updates")[0] == "left out: it cannot be reached over SSH"
 
 
 def test_every_step_may_run_twice(world: RunningWorld) -> None:

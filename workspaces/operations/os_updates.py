@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import batched
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from workspaces.models import Host, PackageUpdate, Step, StepPlan, Workspace
@@ -88,7 +89,15 @@ def check(context: Context) -> Outcome:
 def updates(context: Context) -> Outcome:
     """Install what is waiting; in the priority lane only the security updates that were flagged."""
     host, wanted = nodes.host_of(context), context.operation.parameters
-    result = _run(context, host, "os_update", _variables(wanted))
+    try:
+        result = _run(context, host, "os_update", _variables(wanted))
+    except Temporary as error:
+        if error.code != "unreachable" or context.waited < settings.LOOPBACK_SSH_PATIENCE_SECONDS:
+            raise
+        # One dead host must not leave all the others without their updates, night after night.
+        context.remember(left_out=error.message)
+        context.say(f"{host.name} is left out. {error.message}", level="warn")
+        return Done("left out: it cannot be reached over SSH")
     _record(context, host, result)
     needs_restart = bool(result.facts.get("reboot_required"))
     # A second run finds nothing left to install, so what the first one knew is kept.
@@ -212,12 +221,19 @@ def _verify_over_ssh(context: Context, host: Host, before: str) -> Outcome:
 
 
 def finish(context: Context) -> Outcome:
-    """None of our cordons is left; and the run in a sentence."""
+    """None of our cordons is left; and the run in a sentence, which a host that was left out makes a failure."""
     if context.workspace.is_kubernetes:
         nodes.open_what_is_left(context)
+    steps = list(context.operation.steps.filter(key="updates"))
+    if left_out := [step.host for step in steps if "left_out" in step.memory]:
+        raise Permanent(
+            "unreachable",
+            f"Left out, because they cannot be reached over SSH: {', '.join(left_out)}. The other hosts are updated.",
+            who_can_fix="Whoever runs these hosts. The next window tries them again.",
+        )
     told = PackageUpdate.objects.filter(operation=context.operation)
     hosts = told.values("host_name").distinct().count()
-    restarted = sum(bool(step.memory.get("restart")) for step in context.operation.steps.filter(key="updates"))
+    restarted = sum(bool(step.memory.get("restart")) for step in steps)
     if not told:
         return Done("nothing to install" + (f", {_restarts(restarted)}" if restarted else ""))
     return Done(f"{_packages(len(told))} on {hosts} host{'' if hosts == 1 else 's'}, {_restarts(restarted)}")

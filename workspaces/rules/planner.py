@@ -64,7 +64,7 @@ class Hold:
     @property
     def sentence(self) -> str:
         """Since nothing runs under it, what it says to whoever waits."""
-        until = f"until {self.ends_at:%a %d %b %H:%M} UTC" if self.ends_at else "until it is lifted"
+        until = f"until {_utc(self.ends_at):%a %d %b %H:%M} UTC" if self.ends_at else "until it is lifted"
         return f"{self.place} is held {until}: {self.reason}" if self.place else f"Held {until}: {self.reason}"
 
 
@@ -163,6 +163,7 @@ def next_window(plan: Plan, now: datetime, lane: Lane | None = None) -> Window |
     """The first window (of `lane`, when given) that opens at or after `now`; None when the plan is off or has none."""
     if not plan.enabled:
         return None
+    now = _utc(now)  # before adding days: on a local clock a day may have 23 hours
     ahead = windows(plan, now, now + timedelta(days=7))
     return next((window for window in ahead if lane is None or window.lane == lane), None)
 
@@ -185,12 +186,12 @@ def _utc(moment: datetime) -> datetime:
 
 def forecast(plan: Plan, facts: Facts, now: datetime, days: int = 7) -> list[Forecast]:
     """Every window of the coming days in order, first those of this hour in which work may still start."""
-    return list(_ahead(plan, facts, now, now + timedelta(days=days)))
+    return list(_ahead(plan, facts, _utc(now), timedelta(days=days)))
 
 
 def due(plan: Plan, facts: Facts, now: datetime) -> list[Forecast]:
     """The windows that are open now and not decided: what the scheduler acts on. The start of `forecast`."""
-    return list(_ahead(plan, facts, now, now + timedelta(microseconds=1)))
+    return list(_ahead(plan, facts, _utc(now), timedelta(microseconds=1)))
 
 
 def judge(ahead: Forecast) -> tuple[Literal["blocked", "nothing", "waiting"], Reason]:
@@ -205,12 +206,11 @@ def judge(ahead: Forecast) -> tuple[Literal["blocked", "nothing", "waiting"], Re
     return "waiting", Reason("place", "Waits for a free place.")
 
 
-def _ahead(plan: Plan, facts: Facts, now: datetime, end: datetime) -> Iterator[Forecast]:
-    now = _utc(now)
+def _ahead(plan: Plan, facts: Facts, now: datetime, length: timedelta) -> Iterator[Forecast]:
     blocks = _standing_blocks(plan, facts)
     lanes: dict[Lane, tuple[tuple[Work, ...], tuple[Reason, ...]]] = {}
-    for window in windows(plan, hour_of(now), end):
-        waits_for = facts.decided.get((window.lane, window.opens_at), _UNDECIDED)
+    for window in windows(plan, hour_of(now), now + length):
+        waits_for = facts.decided.get((window.lane, window.opens_at), _UNDECIDED) if facts.decided else _UNDECIDED
         if waits_for is None or (window.opens_at < now and not is_open(window, now)):
             continue
         if window.lane not in lanes:
@@ -218,7 +218,8 @@ def _ahead(plan: Plan, facts: Facts, now: datetime, end: datetime) -> Iterator[F
         work, reasons = lanes[window.lane]
         if waits_for is not _UNDECIDED:
             reasons = (*reasons, waits_for)
-        blocked_by = (*blocks, *_passing_blocks(facts, window, now))
+        may_pass = facts.holds or facts.situation.open_operation
+        blocked_by = (*blocks, *_passing_blocks(facts, window, now)) if may_pass else blocks
         yield Forecast(window, work, reasons, blocked_by)
         if not blocked_by and (done := _after(facts, window.lane, work)) is not facts:
             facts = done
