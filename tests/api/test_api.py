@@ -298,7 +298,8 @@ def test_a_stale_if_match_is_412_with_the_current_plan(operator: Script, workspa
     assert operator.patch(url, {"priority_hour": 4}, kind, **{"If-Match": "W/nonsense"}).status_code == 412
 
 
-def test_the_forecast_says_what_and_why(viewer: Script, workspace: Workspace) -> None:
+def test_the_forecast_says_what_and_why(viewer: Script, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.utils.timezone.now", lambda: cast.NOW)
     windows = viewer.get(f"/workspaces/{workspace.pk}/maintenance/forecast?days=7").json()
     routine = [window for window in windows if window["lane"] == "routine"]
     assert len(routine) == 5

@@ -87,7 +87,7 @@ def test_the_move_answers_with_the_proof_and_is_attributed_to_the_key(administra
     document = answer.json()
     assert (document["holds"], document["moved_on"], document["differences"]) == (True, False, [])
     # Bob, the key, and its maker, who is a platform administrator.
-    assert document["compared"] == {"accounts": 2, "api_keys": 1, "rights": 57}
+    assert document["compared"] == {"accounts": 2, "api_keys": 1, "rights": 60}
     assert document["prediction"]["identities"][0]["name"] == "Bob Berger"
     assert document["moved_by"] == "API key administrator script"
     shown = administrator.client.get(f"/api/v1/workspaces/{workspace.pk}").json()

@@ -101,13 +101,14 @@ def test_a_scheduler_whose_database_session_is_ended_leads_again() -> None:
 
 
 def test_an_outage_of_redis_is_waited_out(settings) -> None:
-    right = settings.RQ_QUEUES["reconcile"]
-    settings.RQ_QUEUES["reconcile"] = right | {"URL": "unix:///nowhere/valkey.sock"}
+    right = dict(settings.RQ_QUEUES)
+    gone = {name: queue | {"URL": "unix:///nowhere/valkey.sock"} for name, queue in right.items()}
+    settings.RQ_QUEUES.update(gone)
     try:
         with scheduler():
             time.sleep(cron.PAUSE * 1.5)
-            settings.RQ_QUEUES["reconcile"] = right
+            settings.RQ_QUEUES.update(right)
             assert eventually(lambda: ticks() == 1)
     finally:
-        settings.RQ_QUEUES["reconcile"] = right
+        settings.RQ_QUEUES.update(right)
     assert os.environ["TZ"] == "UTC"

@@ -105,7 +105,7 @@ def test_a_lane_that_nobody_knows_is_refused(workspace: Workspace) -> None:
 
 def test_a_decision_outlives_the_operation_it_started(workspace: Workspace) -> None:
     operation = Operation.objects.create(workspace=workspace, kind="test", title="Test", requested_by="Loopback")
-    decision(workspace, operation=operation).save()
+    decision(workspace, outcome="started", operation=operation).save()
     operation.delete()
     assert Decision.objects.get().operation is None
 

@@ -69,6 +69,7 @@ def test_from_administrator_to_operator_exactly_the_administering_rights_are_los
     effect = only(on(SOURCE, "administrator"), on(DESTINATION, "operator"))
     assert effect.lost == (
         "maintenance.disable",
+        "maintenance.hold",
         "workspace.transfer",
         "workspace.delete",
         "kubeconfig.export",

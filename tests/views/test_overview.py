@@ -110,7 +110,7 @@ def test_a_hold_and_an_advisory_are_part_of_the_forecast(alices, alice, workspac
     )
     shown = page(alices, workspace)
     assert "Would run: Security updates DSA-6001 on 3 hosts" in shown
-    assert "Held until Thu 26 Nov 14:32 UTC: Quarter end" in shown
+    assert "Freight Core is held until Thu 26 Nov 14:32 UTC: Quarter end" in shown
 
 
 def test_a_hold_on_another_project_does_not_count(alices, alice, workspace, catalogue_rows):

@@ -224,7 +224,7 @@ def test_the_move_leads_to_the_proof(alices, workspace, customs, bob) -> None:
     assert Workspace.objects.get(pk=workspace.pk).project == customs
     shown = text(alices.get(answer["Location"]))
     assert "Moved from Freight Core to Customs" in shown
-    assert "As predicted. 2 accounts and 0 API keys, 38 rights in all" in shown
+    assert "As predicted. 2 accounts and 0 API keys, 40 rights in all" in shown
     assert "Former transfers From and to When By Freight Core to Customs" in shown
 
 
