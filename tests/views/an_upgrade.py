@@ -11,9 +11,12 @@ from workspaces.operations import upgrade
 
 
 def started(workspace: Workspace, by: Account, *, target: str = "1.35.7") -> Operation:
-    """Just started by `by`; no worker has taken it."""
+    """Just started by `by`; no worker has taken it. The next one is newer, also when the clock is stopped."""
+    before = Operation.objects.count()
     operation = upgrade.start(workspace, target, actor=Actor.of(by))
     assert isinstance(operation, Operation), operation
+    operation.created_at += timedelta(milliseconds=before)
+    operation.save(update_fields=["created_at"])
     return operation
 
 
