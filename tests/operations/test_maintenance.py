@@ -410,16 +410,14 @@ def test_what_a_person_started_is_never_paused(workspace: Workspace) -> None:
     assert runs.why_to_pause(started, at(2)) == ""
 
 
-@pytest.mark.django_db(transaction=True)
-def test_two_schedulers_at_once_start_everything_once(workspace: Workspace, metal: Workspace) -> None:
-    cast_size = 2
-    barrier = threading.Barrier(4)
-    outcomes = []
+def four_schedulers(moment: datetime) -> int:
+    """Four at the same time, each with a connection of its own; returns how much work they started together."""
+    barrier, outcomes = threading.Barrier(4), []
 
     def scheduler() -> None:
         try:
             barrier.wait()
-            outcomes.append(maintenance.run_due(at(2)))
+            outcomes.append(maintenance.run_due(moment))
         finally:
             connection.close()
 
@@ -428,8 +426,23 @@ def test_two_schedulers_at_once_start_everything_once(workspace: Workspace, meta
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(outcome["started"] for outcome in outcomes) == cast_size
-    assert Operation.objects.count() == Decision.objects.filter(outcome="started").count() == cast_size
+    return sum(outcome["started"] for outcome in outcomes)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_schedulers_at_once_start_everything_once(workspace: Workspace, metal: Workspace) -> None:
+    assert four_schedulers(at(2)) == 2
+    assert Operation.objects.count() == Decision.objects.filter(outcome="started").count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_schedulers_at_once_keep_the_limit(settings) -> None:
+    settings.LOOPBACK_RUNS_AT_ONCE = 1
+    for number in range(8):
+        cast.baremetal(f"metal-{number}")
+    assert four_schedulers(at(2)) == 1
+    assert Operation.objects.count() == 1
+    assert Decision.objects.filter(outcome="waiting").count() == 7
 
 
 @pytest.mark.django_db(transaction=True)
