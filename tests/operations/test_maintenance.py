@@ -269,6 +269,28 @@ def test_work_whose_workspace_stays_busy_is_blocked_when_the_hour_is_nearly_over
     assert Decision.objects.get().message == "Waited its whole hour. Upgrade by hand is running."
 
 
+def test_of_two_lanes_in_one_hour_the_second_says_that_it_waits_for_the_first(tick, metal: Workspace) -> None:
+    MaintenancePlan.objects.update(priority_hour=2)
+    Advisory.objects.create(name="DSA-6001", severity="high", packages=["openssl"], flagged_at=at(1))
+    assert tick(at(2)) == {"started": 1}
+    running = "Maintain customs-archive: Security updates DSA-6001 on 2 hosts is running."
+    routine = Decision.objects.get(lane="routine")
+    assert (routine.outcome, routine.reason, routine.message) == ("waiting", "operation_running", running)
+    assert tick(at(2, 50)) == {"blocked": 1}
+    routine.refresh_from_db()
+    assert routine.message == f"Waited its whole hour. {running}"
+
+
+def test_what_the_priority_run_failed_to_do_the_routine_run_of_the_same_hour_does(tick, workspace: Workspace) -> None:
+    MaintenancePlan.objects.update(priority_hour=2)
+    assert tick(at(2)) == {"started": 1}
+    assert Operation.objects.get().parameters["to"] == "1.34.11"  # marked security
+    end(Operation.objects.get(), "failed")
+    assert tick(at(2, 10)) == {"started": 1}
+    routine = Decision.objects.get(lane="routine")
+    assert routine.evidence["work"] == ["Operating system updates on 3 hosts", "Kubernetes 1.34.8 to 1.34.11"]
+
+
 # --- Holds and windows while work runs --------------------------------------------------------------------------------
 def hold(**place) -> Hold:
     """A hold until noon of the 25th."""

@@ -101,7 +101,7 @@ def updates(context: Context) -> Outcome:
     _record(context, host, result)
     needs_restart = bool(result.facts.get("reboot_required"))
     # A second run finds nothing left to install, so what the first one knew is kept.
-    context.remember(restart=needs_restart or bool(context.step.memory.get("restart")))
+    context.remember(restart=needs_restart or bool(context.step.memory.get("restart")), left_out="")
     return Done(_installed_in_words(context, host, needs_restart))
 
 
@@ -225,7 +225,7 @@ def finish(context: Context) -> Outcome:
     if context.workspace.is_kubernetes:
         nodes.open_what_is_left(context)
     steps = list(context.operation.steps.filter(key="updates"))
-    if left_out := [step.host for step in steps if "left_out" in step.memory]:
+    if left_out := [step.host for step in steps if step.memory.get("left_out")]:
         raise Permanent(
             "unreachable",
             f"Left out, because they cannot be reached over SSH: {', '.join(left_out)}. The other hosts are updated.",

@@ -40,11 +40,13 @@ def start_waiting(now: datetime) -> Counter[str]:
     outcomes: Counter[str] = Counter()
     waiting = {decision.pk: decision for decision in _waiting(planner.hour_of(now))}
     places = _places()
-    busy = set(_busy().values_list("workspace", flat=True))
+    busy = dict(_busy().values_list("workspace", "title"))
     line, told = 0, list[Decision]()
     for candidate in _queue(waiting.values()):
         decision = waiting[UUID(candidate.key)]
-        if decision.workspace_id in busy:
+        if running := busy.get(decision.workspace_id):
+            if _tell(decision, Reason("operation_running", f"{running} is running."), None):
+                told.append(decision)
             continue
         if full := places.full(candidate.cluster):
             line += 1
@@ -54,7 +56,7 @@ def start_waiting(now: datetime) -> Counter[str]:
         outcome = _try_to_start(decision, now)
         if outcome == "started":
             places.take(candidate.cluster)
-            busy.add(decision.workspace_id)
+            busy[decision.workspace_id] = _busy().values_list("title", flat=True).get(workspace=decision.workspace_id)
         if outcome != "waiting":
             outcomes[outcome] += 1
     Decision.objects.bulk_update(told, ["reason", "message", "evidence"], batch_size=200)
@@ -92,10 +94,10 @@ def _places() -> Places:
     return Places(settings.LOOPBACK_RUNS_AT_ONCE, settings.LOOPBACK_RUNS_AT_ONCE_PER_CLUSTER, Counter(running))
 
 
-def _tell(decision: Decision, why: Reason, place: int) -> bool:
+def _tell(decision: Decision, why: Reason, place: int | None) -> bool:
     """Set what it waits for (not saved); False when that is known. Far back in the line the exact place is nobody's."""
     said = (decision.message, decision.evidence.get("place"))
-    shown = place if place <= _PLACES_SHOWN else None
+    shown = place if place is not None and place <= _PLACES_SHOWN else None
     decision.reason, decision.message = why.code, why.message
     decision.evidence = decision.evidence | {"limit": why.message, "place": shown}
     return said != (why.message, shown)
@@ -120,7 +122,9 @@ def _start(decision: Decision, now: datetime) -> str:
             return "waiting"  # somebody else has it
         workspace = with_plan(Workspace.objects).get(pk=decision.workspace_id)
         outlook = look(workspace, now)
-        facts = replace(outlook.facts, decided={})  # what it waited for is over
+        # What waits is planned anew; what is decided is not: whether the other lane's work got through, the facts tell.
+        over = {window: None for window, waits_for in outlook.facts.decided.items() if waits_for is None}
+        facts = replace(outlook.facts, decided=over)
         ahead = _window_of(locked, planner.due(workspace.maintenance_plan.as_rule(), facts, now))
         if ahead is None:
             return locked.settle("blocked", Reason("rescheduled", "The window was moved while its work waited."), now)
