@@ -31,7 +31,7 @@ from workspaces.models import (
     Workspace,
 )
 from workspaces.models.outlook import look_at
-from workspaces.operations import maintenance, runs
+from workspaces.operations import maintenance
 from workspaces.rules import planner
 
 pytestmark = [
@@ -105,7 +105,7 @@ def flagged_and_held(made: list[Workspace], by: Account) -> None:
 
 def foreseen(now: datetime) -> dict[tuple[UUID, str, datetime], Coming]:
     """The forecast of every window of the week, by the planner that the pages ask."""
-    rows = list(runs.with_plan(Workspace.objects.all()))
+    rows = list(Workspace.objects.with_plan())
     known = look_at(rows, now)
     coming = {}
     for row in rows:

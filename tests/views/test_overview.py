@@ -99,6 +99,13 @@ def test_what_runs_next_and_why_for_both_lanes(alices, workspace, catalogue_rows
     assert "Operating system updates are on." in shown
 
 
+def test_a_host_says_what_updates_left_undone(alices, workspace):
+    Host.objects.filter(name="ledger-prod-w1").update(restart_needed=True, held_back=["containerd", "runc"])
+    shown = page(alices, workspace)
+    assert shown.count("Installed updates need a restart, which the next run does.") == 1
+    assert "On hold although newer versions are there: containerd, runc." in shown
+
+
 def test_a_hold_and_an_advisory_are_part_of_the_forecast(alices, alice, workspace, catalogue_rows):
     Advisory.objects.create(name="DSA-6001", severity="high", packages=["openssl"])
     Hold.objects.create(

@@ -47,9 +47,7 @@ def actor(request: HttpRequest) -> Actor:
 
 def get_workspace(request: HttpRequest, pk: UUID, *, need: str = "workspace.view") -> Workspace:
     """The workspace, if the caller may see it (else 404) and holds `need` on it (else 403)."""
-    visible = Workspace.objects.allowing(caller(request))
-    related = visible.select_related("project__organization", "management_cluster", "maintenance_plan")
-    workspace = related.filter(pk=pk).first()
+    workspace = Workspace.objects.allowing(caller(request)).with_plan().filter(pk=pk).first()
     if workspace is None:
         raise Http404
     require(request, workspace, need)

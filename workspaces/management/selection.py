@@ -39,8 +39,7 @@ def chosen(options: dict[str, Any]) -> WorkspaceQuerySet:
 
 def in_batches(rows: WorkspaceQuerySet) -> Iterator[tuple[Workspace, ...]]:
     """The workspaces with all that the planner's facts need, some at a time: fleets are larger than memory."""
-    related = rows.select_related("project__organization", "management_cluster", "maintenance_plan")
-    return batched(related.iterator(chunk_size=BATCH), BATCH, strict=False)
+    return batched(rows.with_plan().iterator(chunk_size=BATCH), BATCH, strict=False)
 
 
 def workspace(text: str) -> Workspace:

@@ -7,6 +7,7 @@ import uuid
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -22,6 +23,15 @@ def package_names(value: object) -> None:
     for name in value:
         if name != EVERY_PACKAGE and not _PACKAGE.fullmatch(name):
             raise ValidationError(f"“{name}” is not the name of a package.")
+
+
+def installed_by(names: object, since: object) -> Q:
+    """Selects succeeded operations that installed the packages of the advisories in the JSON list `names` since then.
+
+    Both may be expressions. A routine run installs everything, a priority run what it was started for.
+    """
+    covering = Q(parameters__os="all") | Q(parameters__advisories__contains=names)
+    return covering & Q(kind="maintenance", state="succeeded", created_at__gte=since)
 
 
 class AdvisoryQuerySet(models.QuerySet["Advisory"]):

@@ -15,7 +15,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Case, Exists, F, Func, JSONField, Model, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import JSONObject
 
-from workspaces.models.advisory import Advisory
+from workspaces.models.advisory import Advisory, installed_by
 from workspaces.models.decision import Decision
 from workspaces.models.hold import Hold
 from workspaces.models.infrastructure import Host
@@ -178,15 +178,10 @@ def _hold(reason: str, expires_at: str, set_at: str, place: str) -> planner.Hold
 
 def _advisories() -> QuerySet[Advisory]:
     """Those in force, and whether a run that has succeeded since they were flagged has installed their packages."""
-    since = Operation.objects.filter(
-        workspace=OuterRef(OuterRef("pk")),
-        state="succeeded",
-        kind="maintenance",
-        created_at__gte=OuterRef("flagged_at"),
-    )
+    mine = Operation.objects.filter(workspace=OuterRef(OuterRef("pk")))
     names = Func(OuterRef("name"), function="jsonb_build_array", output_field=JSONField())
-    covering = Q(parameters__os="all") | Q(parameters__advisories__contains=names)
-    return Advisory.objects.in_force().annotate(applied=Exists(since.filter(covering))).order_by("name")
+    applied = Exists(mine.filter(installed_by(names, OuterRef("flagged_at"))))
+    return Advisory.objects.in_force().annotate(applied=applied).order_by("name")
 
 
 def _advisory(

@@ -37,6 +37,11 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
             return self
         return self.filter(project__in=Project.objects.allowing(caller, key))
 
+    def with_plan(self) -> WorkspaceQuerySet:
+        """With what the planner's facts need at hand: tenancy, plan, the management cluster without its secret."""
+        related = self.select_related("project__organization", "management_cluster", "maintenance_plan")
+        return related.defer("management_cluster__kubeconfig")
+
 
 class Workspace(models.Model):
     """A dedicated Kubernetes cluster or a set of bare-metal hosts, belonging to a project."""

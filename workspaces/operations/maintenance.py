@@ -91,7 +91,7 @@ def _decide(now: datetime) -> Counter[str]:
         anyone |= _undecided(hour, lane)
     keys = list(MaintenancePlan.objects.filter(anyone).exclude(workspace__state__in=_GONE).values_list("pk", flat=True))
     for batch in batched(keys, BATCH, strict=False):
-        rows = list(runs.with_plan(Workspace.objects.filter(pk__in=batch)))
+        rows = list(Workspace.objects.filter(pk__in=batch).with_plan())
         known = look_at(rows, now)
         decisions = [decision for row in rows for decision in _first_words(row, known[row.pk].facts, now)]
         Decision.objects.bulk_create(decisions, ignore_conflicts=True)

@@ -30,11 +30,6 @@ logger = logging.getLogger(__name__)
 _PLACES_SHOWN = 200
 
 
-def with_plan(rows: Any) -> Any:
-    """The workspaces with all that the planner's facts and a start need at hand."""
-    return rows.select_related("project", "management_cluster", "maintenance_plan")
-
-
 def start_waiting(now: datetime) -> Counter[str]:
     """Start what waits, in fair order, while there are places; the others are told what they wait for."""
     outcomes: Counter[str] = Counter()
@@ -120,7 +115,7 @@ def _start(decision: Decision, now: datetime) -> str:
         locked = Decision.objects.waiting().select_for_update(of=("self",)).filter(pk=decision.pk).first()
         if locked is None:
             return "waiting"  # somebody else has it
-        workspace = with_plan(Workspace.objects).get(pk=decision.workspace_id)
+        workspace = Workspace.objects.with_plan().get(pk=decision.workspace_id)
         outlook = look(workspace, now)
         # What waits is planned anew; what is decided is not: whether the other lane's work got through, the facts tell.
         over = {window: None for window, waits_for in outlook.facts.decided.items() if waits_for is None}

@@ -16,7 +16,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import decorators
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -24,6 +23,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from workspaces.models import Account, Operation, Organization, Project, Workspace
 from workspaces.models.members import Scope
+from workspaces.models.workspace import WorkspaceQuerySet
 from workspaces.rules import permissions
 
 
@@ -107,10 +107,7 @@ def get_workspace(request: HttpRequest, pk: UUID, *, need: str = "workspace.view
     Raises Http404 for what the account may not see, and PermissionDenied with a sentence when it may see the workspace
     but lacks the permission `need`.
     """
-    visible = Workspace.objects.allowing(account_of(request)).select_related(
-        "project__organization", "management_cluster", "maintenance_plan"
-    )
-    workspace = get_object_or_404(visible, pk=pk)
+    workspace = get_object_or_404(Workspace.objects.allowing(account_of(request)).with_plan(), pk=pk)
     _refuse_without(request, workspace, need)
     return workspace
 
@@ -162,7 +159,7 @@ def projects_of(request: HttpRequest) -> list[ProjectPlace]:
     return known
 
 
-def visible_workspaces(request: HttpRequest) -> QuerySet[Workspace]:
+def visible_workspaces(request: HttpRequest) -> WorkspaceQuerySet:
     """What the account may see of the fleet; deleted workspaces are history and left out."""
     present = Workspace.objects.exclude(state="deleted")
     if account_of(request).is_superuser:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -18,7 +18,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 from django_htmx.http import push_url
 
-from workspaces.models import Workspace
+from workspaces.models.workspace import WorkspaceQuerySet
 from workspaces.rules.calendar import Clash, Limits, Load, Slot, clashes
 from workspaces.views import strip
 from workspaces.views.access import account_of, login_required, projects_of, visible_workspaces
@@ -155,7 +155,7 @@ def _load_day(
 
 # --- The headline -----------------------------------------------------------------------------------------------------
 def _headline(
-    visible: QuerySet[Workspace], over: Mapping[Slot, Clash], load: Load, week: Week, zone: str
+    visible: WorkspaceQuerySet, over: Mapping[Slot, Clash], load: Load, week: Week, zone: str
 ) -> Headline | None:
     """Of the first hour over the limit. Who comes late is named while the queue is short enough to be read."""
     if not over:

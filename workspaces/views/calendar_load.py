@@ -24,7 +24,6 @@ from django.db.models import (
     Func,
     OuterRef,
     Q,
-    QuerySet,
     SmallIntegerField,
     Value,
 )
@@ -37,10 +36,11 @@ from workspaces.models import (
     KubernetesVersion,
     MaintenancePlan,
     Operation,
-    Workspace,
 )
+from workspaces.models.advisory import installed_by
 from workspaces.models.kubernetes import catalogue
 from workspaces.models.upgradable import VERSION_COLUMNS
+from workspaces.models.workspace import WorkspaceQuerySet
 from workspaces.rules import planner
 from workspaces.rules.calendar import Clash, Limits, Load, Slot
 from workspaces.rules.maintenance import Plan
@@ -68,7 +68,7 @@ def limits() -> Limits:
     return Limits(settings.LOOPBACK_RUNS_AT_ONCE, settings.LOOPBACK_RUNS_AT_ONCE_PER_CLUSTER)
 
 
-def read_load(workspaces: QuerySet[Workspace], weekday: int | None = None) -> Load:
+def read_load(workspaces: WorkspaceQuerySet, weekday: int | None = None) -> Load:
     """Routine windows of plans that are on, by hour of the week (or of one weekday) and name of the cluster."""
     days = range(7) if weekday is None else (weekday,)
     hours = _Unnest(*(F(f"maintenance_plan__{MaintenancePlan.HOURS[day]}") + Value(24 * day) for day in days))
@@ -80,7 +80,7 @@ def read_load(workspaces: QuerySet[Workspace], weekday: int | None = None) -> Lo
     return load
 
 
-def read_recorded(workspaces: QuerySet[Workspace], week: Week) -> dict[datetime, int]:
+def read_recorded(workspaces: WorkspaceQuerySet, week: Week) -> dict[datetime, int]:
     """Routine windows of the days before today, by the hour they opened, as decided then."""
     decided = Decision.objects.filter(lane="routine", opens_at__gte=week.start, opens_at__lt=min(week.today, week.end))
     rows = decided.filter(workspace__in=workspaces.order_by().values("pk")).order_by()
@@ -145,12 +145,11 @@ class Known:
     def flagged(self) -> Q:
         """Selects those that miss packages of an advisory: no run has installed them since it was flagged."""
         chosen = Q(pk__in=[])
-        runs = Operation.objects.filter(workspace=OuterRef("pk"), state="succeeded", kind="maintenance")
+        runs = Operation.objects.filter(workspace=OuterRef("pk"))
         for advisory in self._advisories:
             if not advisory.packages:
                 continue
-            installed = Q(parameters__os="all") | Q(parameters__advisories__contains=[advisory.name])
-            missing = Q(~Exists(runs.filter(installed, created_at__gte=advisory.flagged_at)))
+            missing = Q(~Exists(runs.filter(installed_by([advisory.name], advisory.flagged_at))))
             chosen |= missing if advisory.enforced else missing & Q(maintenance_plan__compute_auto_update=True)
         return _ENABLED & Q(host_count__gt=0) & chosen
 
@@ -185,7 +184,7 @@ class Totals:
 
 
 def count(
-    visible: QuerySet[Workspace],
+    visible: WorkspaceQuerySet,
     query: CalendarQuery,
     projects: list[ProjectPlace],
     clashes: Iterable[Clash],

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -23,6 +23,7 @@ from django.views.decorators.http import require_http_methods
 from workspaces.models import Account, Actor, MaintenancePlan, Operation, Project, Workspace
 from workspaces.models.maintenance import StaleVersion
 from workspaces.models.members import keys_held
+from workspaces.models.workspace import WorkspaceQuerySet
 from workspaces.rules import calendar as rules
 from workspaces.rules.maintenance import WEEKDAYS
 from workspaces.rules.places import Candidate, fair_order
@@ -80,7 +81,7 @@ class Done:
 
 
 def propose_for(
-    visible: QuerySet[Workspace], slot: rules.Slot, at: datetime, load: rules.Load, zone: str, now: datetime
+    visible: WorkspaceQuerySet, slot: rules.Slot, at: datetime, load: rules.Load, zone: str, now: datetime
 ) -> Asked:
     """The moves for the hour of the week `slot`, which begins next at `at` (one query)."""
     bounds = limits()
@@ -101,7 +102,7 @@ def propose_for(
     return Asked(queued, tuple(one.key for one in rules.late(queue, bounds)), proposal)
 
 
-def _windows_at(visible: QuerySet[Workspace], slot: rules.Slot) -> list[Queued]:
+def _windows_at(visible: WorkspaceQuerySet, slot: rules.Slot) -> list[Queued]:
     weekday, hour = slot
     runs = Operation.objects.filter(workspace=OuterRef("pk")).exclude(window_opens_at=None).order_by("-created_at")
     rows = visible.filter(
@@ -228,8 +229,7 @@ def _move(request: HttpRequest, slot: rules.Slot, chosen: Sequence[tuple[UUID, i
     """Move one window after the other. An hour that was filled meanwhile takes no more."""
     account, visible, done = account_of(request), visible_workspaces(request), Done()
     weekday, _ = slot
-    rows = visible.select_related("project", "management_cluster", "maintenance_plan")
-    known = rows.defer("management_cluster__kubeconfig").in_bulk([pk for pk, *_ in chosen])
+    known = visible.with_plan().in_bulk([pk for pk, *_ in chosen])
     if len(known) < len({pk for pk, *_ in chosen}):
         raise Http404("There is no such workspace.")
     editable = set(Project.objects.allowing(account, EDIT).values_list("pk", flat=True))

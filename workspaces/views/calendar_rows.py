@@ -12,11 +12,10 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import QuerySet
-
 from workspaces.models import Decision, Workspace
 from workspaces.models.maintenance import MaintenancePlan
 from workspaces.models.outlook import look_at
+from workspaces.models.workspace import WorkspaceQuerySet
 from workspaces.rules import lifecycle, planner
 from workspaces.rules.calendar import Clash, Slot
 from workspaces.rules.planner import Forecast
@@ -101,13 +100,9 @@ class _Found:
     decided: list[Decision] = field(default_factory=list)
 
 
-def read_groups(page: QuerySet[Workspace], week: Week, clashes: Mapping[Slot, Clash], zone: str) -> list[Group]:
+def read_groups(page: WorkspaceQuerySet, week: Week, clashes: Mapping[Slot, Clash], zone: str) -> list[Group]:
     """The rows of the page, sliced and ordered by organization, project and name (four queries)."""
-    rows = list(
-        page.select_related("project__organization", "management_cluster", "maintenance_plan").defer(
-            "management_cluster__kubeconfig"
-        )
-    )
+    rows = list(page.with_plan())
     known = look_at(rows, week.now) if not week.is_past and rows else {}
     decided = _decided(rows, week) if week.looks_back and rows else {}
     days = (week.end - week.now) // timedelta(days=1) + 1

@@ -59,7 +59,7 @@ def feed_of(project: Project, now: datetime) -> Feed:
     rows = list(
         Workspace.objects.filter(project=project, maintenance_plan__isnull=False)
         .exclude(state="deleted")
-        .select_related("project", "management_cluster", "maintenance_plan")
+        .with_plan()
         .order_by("name", "pk")
     )
     ahead = {row.pk: _ahead(row, outlook, now) for row, outlook in _with_outlooks(rows, now)}

@@ -8,12 +8,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest
 
-from workspaces.models import Operation, Workspace
+from workspaces.models import Operation
 from workspaces.models.windows import hours_until_window
+from workspaces.models.workspace import WorkspaceQuerySet
 from workspaces.rules import lifecycle
 from workspaces.views.access import ProjectPlace, projects_of
 from workspaces.views.shell import Place, place_among
@@ -137,7 +138,7 @@ class FleetQuery:
         offered = here[:PROJECT_CHOICES]
         return offered + [p for p in here[PROJECT_CHOICES:] if p.id == self.project]
 
-    def in_place(self, workspaces: QuerySet[Workspace]) -> QuerySet[Workspace]:
+    def in_place(self, workspaces: WorkspaceQuerySet) -> WorkspaceQuerySet:
         """Those of the chosen organization and project."""
         if self.project is not None:
             return workspaces.filter(project=self.project)
@@ -146,7 +147,7 @@ class FleetQuery:
         return workspaces
 
     # --- Selection ----------------------------------------------------------------------------------------------------
-    def select(self, workspaces: QuerySet[Workspace], upgradable: Q) -> QuerySet[Workspace]:
+    def select(self, workspaces: WorkspaceQuerySet, upgradable: Q) -> WorkspaceQuerySet:
         """Those that the search, the type and the state leave; `upgradable` selects what can be upgraded now."""
         if self.q:
             workspaces = workspaces.alias(id_text=Cast("id", CharField())).filter(
@@ -170,7 +171,7 @@ def _open_operation(**fields: str) -> Exists:
     return Exists(Operation.objects.open().filter(workspace=OuterRef("pk"), **fields))
 
 
-def ordered(workspaces: QuerySet[Workspace], sort: str, now: datetime) -> QuerySet[Workspace]:
+def ordered(workspaces: WorkspaceQuerySet, sort: str, now: datetime) -> WorkspaceQuerySet:
     """In the order of a column; equals by name. What has no value comes last, and what was never seen is oldest."""
     key, descending = sort.removeprefix("-"), sort.startswith("-")
     match key:

@@ -79,8 +79,7 @@ def effect_of(rows: WorkspaceQuerySet, hold: Hold, now: datetime) -> Effect:
     count = rows.count()
     if count > LOOKED_AT:
         return Effect(count, _windows(rows, hold, now), None, list(running[:SHOWN]))
-    related = rows.select_related("project__organization", "management_cluster", "maintenance_plan")
-    known = {workspace.pk: workspace for workspace in related}
+    known = {workspace.pk: workspace for workspace in rows.with_plan()}
     windows, stopped = 0, list[Stopped]()
     for pk, outlook in look_at(known.values(), now).items():
         plan = known[pk].maintenance_plan.as_rule()

@@ -174,9 +174,11 @@ def _preselected(request: HttpRequest, places: dict[str, Place]) -> dict[str, st
 
 def _named_workspace(request: HttpRequest) -> Workspace | None:
     try:
-        return visible_workspaces(request).filter(pk=UUID(request.GET.get("workspace", ""))).first()
+        asked = UUID(request.GET.get("workspace", ""))
     except ValueError:
         return None
+    found: Workspace | None = visible_workspaces(request).filter(pk=asked).first()
+    return found
 
 
 # --- Lifting ----------------------------------------------------------------------------------------------------------

@@ -141,6 +141,10 @@ def _host_line(host: Host, workspace: Workspace, stale: bool) -> HostLine:
         remarks.append("Closed to new pods.")
     if not host.manageable:
         remarks.append("Cannot be managed: no address for SSH is stored. Updates and upgrades leave it out.")
+    if host.restart_needed:
+        remarks.append("Installed updates need a restart, which the next run does.")
+    if host.held_back:
+        remarks.append(f"On hold although newer versions are there: {', '.join(host.held_back)}.")
     if workspace.is_kubernetes and not host.node_name:
         remarks.append("Not joined to the cluster.")
     on_metal = host.provider_id is None
