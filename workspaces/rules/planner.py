@@ -209,6 +209,7 @@ def judge(ahead: Forecast) -> tuple[Literal["blocked", "nothing", "waiting"], Re
 def _ahead(plan: Plan, facts: Facts, now: datetime, length: timedelta) -> Iterator[Forecast]:
     blocks = _standing_blocks(plan, facts)
     lanes: dict[Lane, tuple[tuple[Work, ...], tuple[Reason, ...]]] = {}
+    steady: set[Lane] = set()  # lanes whose work changes none of the facts
     for window in windows(plan, hour_of(now), now + length):
         waits_for = facts.decided.get((window.lane, window.opens_at), _UNDECIDED) if facts.decided else _UNDECIDED
         if waits_for is None or (window.opens_at < now and not is_open(window, now)):
@@ -221,9 +222,15 @@ def _ahead(plan: Plan, facts: Facts, now: datetime, length: timedelta) -> Iterat
         may_pass = facts.holds or facts.situation.open_operation
         blocked_by = (*blocks, *_passing_blocks(facts, window, now)) if may_pass else blocks
         yield Forecast(window, work, reasons, blocked_by)
-        if not blocked_by and (done := _after(facts, window.lane, work)) is not facts:
+        if blocked_by or window.lane in steady:
+            continue
+        done = _after(facts, window.lane, work)
+        if done is facts:
+            steady.add(window.lane)
+        else:
             facts = done
             lanes.clear()
+            steady.clear()
 
 
 _UNDECIDED: Final = Reason("undecided", "")
@@ -396,9 +403,17 @@ def _after(facts: Facts, lane: Lane, work: tuple[Work, ...]) -> Facts:
             )
             facts = replace(facts, situation=situation)
         elif any(_installed(advisory, lane, item) for advisory in facts.advisories):
-            advisories = [replace(a, packages=()) if _installed(a, lane, item) else a for a in facts.advisories]
-            facts = replace(facts, advisories=advisories)
+            facts = replace(facts, advisories=list(_left_of(facts.advisories, lane, item)))
     return facts
+
+
+def _left_of(advisories: Sequence[Advisory], lane: Lane, item: Work) -> Iterator[Advisory]:
+    """The advisories, each without the packages that `item` installs; one that is done altogether is left out."""
+    for advisory in advisories:
+        if not _installed(advisory, lane, item):
+            yield advisory
+        elif advisory.versions:
+            yield replace(advisory, packages=())
 
 
 def _installed(advisory: Advisory, lane: Lane, item: Work) -> bool:
