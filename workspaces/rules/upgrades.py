@@ -221,11 +221,10 @@ def patch_target(situation: Situation, catalogue: Iterable[CatalogueVersion]) ->
         return None
     major, minor = minor_of(running)
     current, next_minor = precedence(running), (major, minor + 1)
-    newer = [
-        row for row in catalogue if current < precedence(row.version) < next_minor and not is_prerelease(row.version)
-    ]
+    newer = [row for row in catalogue if current < precedence(row.version) < next_minor]
     newer.sort(key=lambda row: precedence(row.version), reverse=True)
-    return next((row for row in newer if not refuse_target(situation, row)), None)
+    released = (row for row in newer if not is_prerelease(row.version))
+    return next((row for row in released if not refuse_target(situation, row)), None)
 
 
 def find(target: str, catalogue: Iterable[CatalogueVersion]) -> CatalogueVersion | Refused:
