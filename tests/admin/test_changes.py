@@ -87,7 +87,7 @@ def test_a_hold_is_set_by_whoever_adds_it_and_ends_in_the_future(as_root: Client
     data = {"reason": "Freeze", "expires_at_0": "2020-01-01", "expires_at_1": "00:00:00"}
     assert "Enter a time that is still to come." in errors(as_root.post("/admin/workspaces/hold/add/", data))
     far = as_root.post("/admin/workspaces/hold/add/", data | {"expires_at_0": "2090-01-01"})
-    assert "At most 90 days: until " in errors(far)
+    assert "A hold lasts at most 90 days: until " in errors(far)
     soon = f"{timezone.now() + timedelta(days=2):%Y-%m-%d}"
     assert as_root.post("/admin/workspaces/hold/add/", data | {"expires_at_0": soon}).status_code == 302
     hold = Hold.objects.get()

@@ -239,8 +239,14 @@ def test_a_dry_run_of_a_hold_or_a_lift_stores_nothing(workspace) -> None:
     ("arguments", "message"),
     [
         (["--reason", " ", "--until", "2026-11-25T06:00Z"], "--reason: 1 to 200 characters"),
-        (["--reason", "x", "--until", "2026-11-24T06:00Z"], "--until: after its start"),
-        (["--reason", "x", "--until", "2027-03-01T06:00Z"], "at most 90 days after it .2027-02-22T14:32:00Z"),
+        (
+            ["--reason", "x", "--until", "2026-11-24T06:00Z"],
+            "--until: Enter a time after its start, Tue 24 Nov 14:32 UTC",
+        ),
+        (
+            ["--reason", "x", "--until", "2027-03-01T06:00Z"],
+            "--until: A hold lasts at most 90 days: until Mon 22 Feb 14:32 UTC",
+        ),
         (["--reason", "x", "--until", "2026-11-25T06:00Z", "--from", "2026-11-24T06:00Z"], "still to come"),
     ],
 )

@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from workspaces.admin.base import Curated, Recorded
 from workspaces.admin.links import rows_of, to
 from workspaces.models import Actor, CalendarFeed, Decision, Hold, MaintenancePlan, PackageUpdate, Tick
-from workspaces.models.hold import LONGEST
+from workspaces.rules.hold import wrong_time
 
 
 @admin.register(MaintenancePlan)
@@ -117,9 +117,8 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
         expires_at = self.cleaned_data.get("expires_at")
         if expires_at and expires_at <= max(timezone.now(), self.instance.set_at):
             self.add_error("expires_at", "Enter a time that is still to come.")
-        elif expires_at and expires_at - self.instance.set_at > LONGEST:
-            latest = self.instance.set_at + LONGEST
-            self.add_error("expires_at", f"At most {LONGEST.days} days: until {latest:%Y-%m-%d %H:%M}.")
+        elif expires_at and (wrong := wrong_time(self.instance.set_at, expires_at, self.instance.set_at)):
+            self.add_error("expires_at", f"{wrong.message}.")
 
 
 @admin.register(Hold)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,11 +18,11 @@ from workspaces.api.problems import Problem
 from workspaces.api.schemas import HoldBody, HoldShape, Page, ProblemDocument
 from workspaces.api.tenancy import Limit
 from workspaces.models import Hold, Organization, Project
-from workspaces.models.hold import LONGEST, PERMISSION, HoldQuerySet
+from workspaces.models.hold import PERMISSION, HoldQuerySet
+from workspaces.rules import hold as rules
 from workspaces.rules import permissions
 
 router = Router(tags=["Holds"])
-_EARLIEST_NOTICE = timedelta(days=365)
 _EVERYTHING = Q(workspace=None, project=None, organization=None)
 _RELATED = ("organization", "project__organization", "workspace__project__organization", "set_by")
 
@@ -146,16 +146,9 @@ def _organization(request: HttpRequest, pk: UUID) -> Organization:
 
 def _times(body: HoldBody, now: datetime) -> tuple[datetime, datetime]:
     starts = body.starts_at or now
-    if starts < now.replace(second=0, microsecond=0):
-        raise _invalid("starts_at", "Name a time that is still to come, or none to start now.")
-    if starts - now > _EARLIEST_NOTICE:
-        raise _invalid("starts_at", f"Name a time within {_EARLIEST_NOTICE.days} days.")
-    starts = max(starts, now).astimezone(UTC)
-    if body.expires_at <= starts:
-        raise _invalid("expires_at", "Name a time after its start.")
-    if body.expires_at - starts > LONGEST:
-        raise _invalid("expires_at", f"A hold lasts at most {LONGEST.days} days: until {_utc(starts + LONGEST)}.")
-    return starts, body.expires_at.astimezone(UTC)
+    if wrong := rules.wrong_time(starts, body.expires_at, now):
+        raise _invalid(wrong.field, f"{wrong.message}.")
+    return max(starts, now).astimezone(UTC), body.expires_at.astimezone(UTC)
 
 
 def _invalid(field: str, said: str) -> Problem:

@@ -7,7 +7,7 @@ point (`operations/maintenance.py`). It never stops what a person has started.
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -18,7 +18,6 @@ from workspaces.models.event import Event
 from workspaces.models.tenancy import Account, Caller, Organization, Project
 from workspaces.models.workspace import Workspace, WorkspaceQuerySet
 
-LONGEST = timedelta(days=90)
 PERMISSION = "maintenance.hold"
 
 

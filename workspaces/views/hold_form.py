@@ -9,12 +9,12 @@ from uuid import UUID
 from django import forms
 
 from workspaces.models import Account, Hold, Organization, Project, Workspace
-from workspaces.models.hold import LONGEST, PERMISSION
+from workspaces.models.hold import PERMISSION
+from workspaces.rules import hold as rules
 
 PLATFORM = "platform"
 Place = Organization | Project | None
 ENDS = [("1", "1 hour"), ("8", "8 hours"), ("24", "24 hours"), ("168", "7 days"), ("until", "At a time")]
-EARLIEST_NOTICE = timedelta(days=365)
 _TIME = {"invalid": "Enter a date and a time in UTC, such as 2026-12-24 18:00"}
 
 
@@ -86,29 +86,14 @@ class HoldForm(forms.Form):
         if "starts" not in said or "end" not in said or "until" not in said:
             return None, None
         starts = said["starts"] or self.now
-        if starts < self.now.replace(second=0, microsecond=0):
-            self.add_error("starts", "Enter a time that is still to come, or none to start now")
-        elif starts - self.now > EARLIEST_NOTICE:
-            self.add_error("starts", f"Enter a time within {EARLIEST_NOTICE.days} days")
-        else:
-            starts = max(starts, self.now).astimezone(UTC)
-            return starts, self._end(said, starts)
-        return None, None
-
-    def _end(self, said: dict[str, Any], starts: datetime) -> datetime | None:
-        ends: datetime | None = said["until"]
-        if said["end"] != "until":
-            ends = starts + timedelta(hours=int(said["end"]))
+        ends = said["until"] if said["end"] == "until" else max(starts, self.now) + timedelta(hours=int(said["end"]))
         if ends is None:
             self.add_error("until", "Enter when it ends, in UTC")
-        elif ends <= starts:
-            self.add_error("until", f"Enter a time after its start, {starts:%a %d %b %H:%M} UTC")
-        elif ends - starts > LONGEST:
-            latest = starts + LONGEST
-            self.add_error("until", f"A hold lasts at most {LONGEST.days} days: until {latest:%a %d %b %H:%M} UTC")
+        elif wrong := rules.wrong_time(starts, ends, self.now):
+            self.add_error({"starts_at": "starts", "expires_at": "until"}[wrong.field], wrong.message)
         else:
-            return ends.astimezone(UTC)
-        return None
+            return max(starts, self.now).astimezone(UTC), ends.astimezone(UTC)
+        return None, None
 
 
 def _title(place: Place) -> str:

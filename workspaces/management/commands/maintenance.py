@@ -19,11 +19,11 @@ from django.utils.dateparse import parse_datetime
 from workspaces.management import foresight, selection
 from workspaces.management.told import Told
 from workspaces.models import Actor, Decision, Hold, Workspace, acting
-from workspaces.models.hold import LONGEST
 from workspaces.models.outlook import look_at
 from workspaces.operations.maintenance import run_due
 from workspaces.rules import maintenance as rules
 from workspaces.rules import planner
+from workspaces.rules.hold import wrong_time
 
 ACTOR = Actor.of_command("maintenance")
 _SWITCH = {"on": True, "off": False}
@@ -132,11 +132,9 @@ class Command(BaseCommand):
                 setattr(hold, noun, getattr(selection, noun)(options[noun]))
         if not 1 <= len(hold.reason) <= 200:
             raise CommandError("--reason: 1 to 200 characters.")
-        if hold.set_at < now.replace(second=0, microsecond=0):
-            raise CommandError("--from: a time that is still to come, or none to start now.")
-        if not hold.set_at < hold.expires_at <= hold.set_at + LONGEST:
-            latest = hold.set_at + LONGEST
-            raise CommandError(f"--until: after its start, and at most {LONGEST.days} days after it ({_utc(latest)}).")
+        if wrong := wrong_time(hold.set_at, hold.expires_at, now):
+            option = {"starts_at": "--from", "expires_at": "--until"}[wrong.field]
+            raise CommandError(f"{option}: {wrong.message}.")
         if not options["dry_run"]:
             hold.begin(ACTOR)
         self._tell_hold(hold, "Would hold" if options["dry_run"] else "Held", options)
