@@ -17,7 +17,6 @@ from django.db import connection
 from django.db.models import Count
 
 from tests import cast
-from tests.views.stopped_clock import clock  # noqa: F401
 from workspaces.models import (
     Account,
     Advisory,
@@ -144,7 +143,7 @@ def two_schedulers(now: datetime) -> None:
 
 
 def test_what_runs_in_a_week_is_what_was_forecast_and_every_window_has_one_decision(
-    clock,  # noqa: F811
+    clock,
     settings,
     root: Account,
 ) -> None:

@@ -1,0 +1,32 @@
+"""A clock that stands still, and the scheduler on it, for the tests that ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from tests.views import stopped_clock
+from workspaces.models import Tick
+from workspaces.operations import maintenance
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch, settings) -> SimpleNamespace:
+    """`clock.now` is the time until it is set anew."""
+    return stopped_clock.stop(monkeypatch, settings)
+
+
+@pytest.fixture
+def tick(clock: SimpleNamespace) -> Callable[..., dict[str, int]]:
+    """Moves the clock and lets the scheduler look. Unless there was an outage, it has looked a minute before."""
+
+    def run(moment: datetime, *, outage: bool = False) -> dict[str, int]:
+        clock.now = moment
+        if not outage:
+            Tick.objects.filter(name=maintenance.TICK).update(at=moment - timedelta(minutes=1))
+        return dict(maintenance.run_due(moment))
+
+    return run
