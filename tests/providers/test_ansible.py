@@ -194,7 +194,7 @@ def test_a_package_lock_held_by_somebody_else_is_temporary(world, run):
     world.fault(service="ssh", target="web-4", kind="apt_lock")
     with pytest.raises(Temporary) as raised:
         run("kubelet", "web-4", variables={"lock_timeout": 0})
-    assert raised.value.code == "conflict"
+    assert raised.value.code == "package_lock"
     assert raised.value.message == (
         "Another program on web-4 is installing packages at the moment (Install kubelet and kubectl 1.35.7)."
     )

@@ -1,10 +1,10 @@
 """A tenant's API: its nodes, cordon and uncordon with their owner, and its versions. Pods are in test_pods.py."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from workspaces.providers.cluster import Cluster, DeprecatedApi, Node
+from workspaces.providers.cluster import Cluster, DeprecatedApi, DeprecatedUse, Node
 from workspaces.providers.errors import Permanent, Temporary
 
 from .recorded_api import Answer, RecordedApi, example, recorded
@@ -40,8 +40,25 @@ def test_a_node_is_read():
             memory="16261488Ki",
             resource_version="77",
             created=datetime(2026, 11, 22, 10, 0, tzinfo=UTC),
+            allocatable_cpu_millis=4000,
+            allocatable_memory_bytes=16159088 * 1024,
+            allocatable_pods=110,
+            taints=(),
         )
     assert api.requests[0].path == "/api/v1/nodes/worker-0"
+
+
+def test_taints_are_written_as_kubectl_writes_them():
+    document = node().body
+    taints = [
+        {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"},
+        {"key": "dedicated", "value": "database", "effect": "NoExecute"},
+    ]
+    with RecordedApi(Answer(body=document | {"spec": {"taints": taints}})) as api, tenant(api) as cluster:
+        assert cluster.node("worker-0").taints == (
+            "node.kubernetes.io/unschedulable:NoSchedule",
+            "dedicated=database:NoExecute",
+        )
 
 
 def test_the_example_node_of_the_contracts_is_read():
@@ -53,6 +70,7 @@ def test_a_node_that_never_reported_is_unknown():
     with RecordedApi(recorded("12-nodes", "get-never-reported")) as api, tenant(api) as cluster:
         seen = cluster.node("worker-1")
     assert (seen.ready, seen.kubelet_version, seen.boot_id, seen.internal_ip) == ("Unknown", "", "", "")
+    assert (seen.allocatable_cpu_millis, seen.allocatable_memory_bytes, seen.allocatable_pods) == (0, 0, 0)
 
 
 def test_cordoning_is_one_patch_of_the_flag_and_the_owner_on_the_node_that_was_seen():
@@ -183,6 +201,51 @@ def test_deprecated_apis_are_gathered_from_every_server_that_answers():
         ]
     assert [request.path for request in api.requests] == ["/metrics", "/metrics"]
     assert len({request.connection for request in api.requests}) == 2
+
+
+def started(moment: float | None) -> Answer:
+    """Metrics of an API server that began then, in seconds since the epoch."""
+    line = "" if moment is None else f"process_start_time_seconds {moment:.11e}\n"
+    return Answer(body=f"go_goroutines 1200\n{line}process_open_fds 41\n")
+
+
+def test_what_is_known_of_deprecated_apis_reaches_back_to_the_server_that_started_last():
+    answers = started(1795536000.25), started(1795539600), started(1795536000.25)
+    with RecordedApi(*answers) as api, tenant(api) as cluster:
+        use = cluster.deprecated_use(times=3)
+    assert use == DeprecatedUse((), datetime(2026, 11, 24, 17, 0, tzinfo=UTC))
+    assert len({request.connection for request in api.requests}) == 3
+
+
+@pytest.mark.parametrize(
+    "silent", [started(None), Answer(body=""), Answer(body="process_start_time_seconds NaN\n"), started(1e300)]
+)
+def test_one_server_that_does_not_say_when_it_started_leaves_that_unknown(silent):
+    with RecordedApi(started(1795536000), silent) as api, tenant(api) as cluster:
+        assert cluster.deprecated_use(times=2).since is None
+
+
+def test_metrics_that_were_recorded_keep_their_deprecated_apis_and_have_no_start():
+    with RecordedApi(recorded("14-metrics-deprecated-apis", "metrics")) as api, tenant(api) as cluster:
+        use = cluster.deprecated_use(times=1)
+    assert use.apis == (
+        DeprecatedApi("", "v1", "componentstatuses", ""),
+        DeprecatedApi("", "v1", "endpoints", ""),
+    )
+    assert use.since is None
+
+
+def test_the_end_of_the_client_certificate_is_told_without_asking_anybody():
+    with RecordedApi() as api, tenant(api) as cluster:
+        ends = cluster.client_certificate_expires_at
+        assert timedelta(minutes=58) < ends - datetime.now(UTC) < timedelta(minutes=61)
+        assert ends.utcoffset() == timedelta(0)
+    assert api.requests == []
+
+
+def test_a_token_has_no_end_that_is_known():
+    with RecordedApi() as api, Cluster(api.kubeconfig(user={"token": "t"}), name="web-1") as cluster:
+        assert cluster.client_certificate_expires_at is None
 
 
 def test_metrics_that_may_not_be_read_are_a_missing_right():

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -40,7 +41,29 @@ def test_a_control_plane_is_read():
         endpoint="203.0.113.40:6443",
         kubeconfig_secret="ws-7f3a-admin-kubeconfig",
         deleting=False,
+        data_store="default",
+        addon_tags=(),
     )
+
+
+def test_addons_whose_tag_is_set_are_told_because_an_upgrade_does_not_move_them():
+    document = example("tenantcontrolplane-ready")
+    document["spec"]["addons"] = {
+        "kubeProxy": {"imageTag": "v1.34.8"},
+        "coreDNS": {"imageRepository": "registry.example"},
+        "konnectivity": {"server": {"image": "proxy-server"}},
+    }
+    assert control_plane(document).addon_tags == (("kubeProxy", "v1.34.8"),)
+    document["spec"]["addons"]["coreDNS"] = {"imageTag": "v1.12.0"}
+    assert control_plane(document).addon_tags == (("coreDNS", "v1.12.0"), ("kubeProxy", "v1.34.8"))
+
+
+def test_a_control_plane_without_addons_and_data_store_pins_nothing_and_names_none():
+    document = example("tenantcontrolplane-ready")
+    for part in ("addons", "dataStore"):
+        document["spec"].pop(part, None)
+    seen = control_plane(document)
+    assert (seen.data_store, seen.addon_tags) == ("", ())
 
 
 def test_a_control_plane_that_was_just_created_has_no_status_yet():
@@ -216,6 +239,14 @@ def test_a_step_that_kamaji_refuses_shows_kamajis_words(exchange, reason):
         kamaji.set_version(control_plane(example("tenantcontrolplane-ready")), "1.37.0")
     assert caught.value.code == "configuration"
     assert caught.value.message == f"management cluster mgmt-fsn1: Kamaji refused the change: {reason}"
+
+
+def test_the_end_of_the_client_certificate_is_told_and_a_token_has_none():
+    with RecordedApi() as api:
+        with Kamaji(api.kubeconfig()) as kamaji:
+            assert kamaji.client_certificate_expires_at > datetime.now(UTC)
+        with Kamaji(api.kubeconfig(user={"token": "t"})) as kamaji:
+            assert kamaji.client_certificate_expires_at is None
 
 
 def secret(data: dict[str, str]) -> Answer:

@@ -1,5 +1,7 @@
 """A tenant's pods: which must leave a node, what comes of evicting them, and the budgets that cover them."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from workspaces.providers.cluster import Blocked, Budget, Cluster, Evicted, Eviction, Gone, Pod
@@ -49,9 +51,48 @@ def test_a_pod_of_a_deployment_must_leave():
             ready=True,
             owner="ReplicaSet/web-7d9f",
             labels={"app": "web"},
+            node="worker-0",
+            cpu_millis=0,
+            memory_bytes=0,
+            created=None,
         )
     ]
     assert pods(document)[0].must_leave
+
+
+def test_a_recorded_pod_tells_its_node_and_its_age():
+    with RecordedApi(Answer(body=recorded(PODS, "pod-create").body)) as api, tenant(api) as cluster:
+        seen = cluster.pod("c-evict", "p0")
+    assert (seen.node, seen.created) == ("worker-0", datetime(2026, 11, 22, 10, 0, tzinfo=UTC))
+
+
+def test_what_a_pod_reserves_is_the_sum_of_its_containers():
+    document = pod_document()
+    document["spec"]["containers"] = [
+        {"name": "web", "resources": {"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"cpu": "2"}}},
+        {"name": "log", "resources": {"requests": {"cpu": "0.1"}}},
+        {"name": "bare", "resources": {}},
+    ]
+    (seen,) = pods(document)
+    assert (seen.cpu_millis, seen.memory_bytes) == (350, 64 * 2**20)
+
+
+def test_pods_of_every_namespace_are_read_page_by_page():
+    first = {"metadata": {"continue": "next"}, "items": [pod_document("web-0")]}
+    last = {"metadata": {}, "items": [pod_document("web-1")]}
+    head = {"kind": "PodList", "apiVersion": "v1"}
+    with RecordedApi(Answer(body=head | first), Answer(body=head | last)) as api, tenant(api) as cluster:
+        assert [pod.name for pod in cluster.pods()] == ["web-0", "web-1"]
+    assert [request.path for request in api.requests] == [
+        "/api/v1/pods?limit=200",
+        "/api/v1/pods?continue=next&limit=200",
+    ]
+
+
+def test_a_pod_without_a_node_is_told():
+    document = pod_document(phase="Pending")
+    del document["spec"]["nodeName"]
+    assert pods(document)[0].node == ""
 
 
 @pytest.mark.parametrize(
@@ -93,6 +134,37 @@ def evicted(answer: Answer) -> Eviction:
 def test_an_accepted_eviction_is_not_yet_a_gone_pod():
     assert evicted(recorded(PODS, "evict")) == Evicted()
     assert evicted(Answer(201, example("k8s-eviction-201"))) == Evicted()
+
+
+@pytest.mark.parametrize(
+    ("exchange", "answer"),
+    [
+        ("evict-dry-run", Evicted()),
+        ("evict-dry-run-allowed", Evicted()),
+        (
+            "evict-blocked-dry-run",
+            Blocked("web", "The disruption budget web needs 2 healthy pods and has 2 currently", None),
+        ),
+        ("evict-absent", Gone()),
+        ("evict-wrong-uid", Gone()),
+    ],
+)
+def test_whether_a_pod_may_be_evicted_is_asked_without_evicting_it(exchange, answer):
+    with RecordedApi(recorded(PODS, exchange)) as api, tenant(api) as cluster:
+        assert cluster.may_evict(WEB) == answer
+    (request,) = api.requests
+    assert (request.method, request.path) == ("POST", "/api/v1/namespaces/c-evict/pods/p0/eviction?dryRun=All")
+    assert request.body["deleteOptions"] == {"preconditions": {"uid": "uid-0"}}
+
+
+def test_a_pod_with_two_budgets_is_refused_as_a_dry_run_too():
+    with (
+        RecordedApi(recorded(PODS, "evict-two-budgets")) as api,
+        tenant(api) as cluster,
+        pytest.raises(Permanent) as caught,
+    ):
+        cluster.may_evict(WEB)
+    assert caught.value.code == "configuration"
 
 
 def test_a_pod_that_is_gone_needs_no_eviction():

@@ -160,6 +160,19 @@ def test_a_refused_connection_gives_no_answer_and_is_journalled():
     with_served(scenario)
 
 
+def test_a_lost_answer_is_lost_after_the_work_was_done():
+    async def scenario(served):
+        served.faults.add(service="*", target="*", kind="lost_answer", times=1)
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await served.ask("POST")
+        assert (await served.ask("POST"))[0] == 200
+        lost, answered = served.journal.entries()
+        assert (lost["status"], lost["fault"]) == (200, "lost_answer")
+        assert (answered["status"], answered["fault"]) == (200, None)
+
+    with_served(scenario)
+
+
 def test_a_hanging_request_is_let_go_when_the_fault_is_removed():
     async def scenario(served):
         fault = served.faults.add(service="*", target="*", kind="hang", method="POST")

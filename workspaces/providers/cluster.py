@@ -1,10 +1,9 @@
 """A tenant's own API: its nodes cordoned and drained, its budgets, its versions, its use of deprecated APIs.
 
-How to drain a node is decided in operations/nodes; this module makes one call at a time and says what came of it.
+How to drain a node is decided in operations/nodes; this module makes one call at a time and says what came of it. The
+values it answers are in cluster_objects and cluster_workloads, evictions in evictions.
 """
 
-import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -12,43 +11,20 @@ import yaml
 from kubernetes import client
 
 from .cluster_objects import CORDONED_BY, Budget, Node, Pod, Requirement
-from .deprecated_apis import DeprecatedApi, read
-from .errors import Permanent
+from .cluster_workloads import Webhook, Workload
+from .deprecated_apis import DeprecatedApi, DeprecatedUse, read, started_at
+from .evictions import Blocked, Evicted, Eviction, Gone, evict
 from .kubeconfig import connect
-from .kubernetes_errors import retry_after, speaking_to, status_of
+from .kubernetes_errors import speaking_to
 from .kubernetes_lists import every_item
 
 __all__ = [
-    "Blocked", "Budget", "Cluster", "DeprecatedApi", "Evicted", "Eviction", "Gone", "Node", "Pod", "Requirement",
+    "Blocked", "Budget", "Cluster", "DeprecatedApi", "DeprecatedUse", "Evicted", "Eviction", "Gone", "Node", "Pod",
+    "Requirement", "Webhook", "Workload",
 ]  # fmt: skip
 
-_BUDGET: Final = re.compile(r"The disruption budget (?P<name>\S+)")
 _DRAWS: Final = 4
-
-
-@dataclass(frozen=True)
-class Evicted:
-    """The eviction was accepted: the pod is going, and is not gone yet."""
-
-
-@dataclass(frozen=True)
-class Gone:
-    """There was nothing to evict: the pod is gone, or another one took its name."""
-
-
-@dataclass(frozen=True)
-class Blocked:
-    """A PodDisruptionBudget does not allow it now: its name, the API's sentence, the pause in seconds it asked for.
-
-    It may never allow it (one replica, `minAvailable: 1`): the caller needs a deadline.
-    """
-
-    budget: str
-    message: str
-    retry_after: float | None
-
-
-Eviction = Evicted | Gone | Blocked
+_SERVICE_LABEL: Final = "kubernetes.io/service-name"
 
 
 class Cluster:
@@ -64,6 +40,11 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self._api.close()
+
+    @property
+    def client_certificate_expires_at(self) -> datetime | None:
+        """When the kubeconfig's client certificate ends, in UTC; None for a token."""
+        return self._api.certificate_ends_at
 
     def version(self) -> str:
         """The version of the API server that answered, "1.35.4"."""
@@ -151,43 +132,77 @@ class Cluster:
             except client.exceptions.NotFoundException:
                 return None
 
+    def pods(self) -> list[Pod]:
+        """Every pod of every namespace, as they were at one moment."""
+        with speaking_to(self._peer):
+            return [Pod.of(pod) for pod in every_item(self._core.list_pod_for_all_namespaces)]
+
+    def workloads(self) -> list[Workload]:
+        """Deployments, then StatefulSets, then ReplicaSets, of every namespace; those that want no pod too."""
+        apps = client.AppsV1Api(self._api)
+        lists = {
+            "Deployment": apps.list_deployment_for_all_namespaces,
+            "StatefulSet": apps.list_stateful_set_for_all_namespaces,
+            "ReplicaSet": apps.list_replica_set_for_all_namespaces,
+        }
+        with speaking_to(self._peer):
+            return [Workload.of(kind, each) for kind, read_page in lists.items() for each in every_item(read_page)]
+
     def evict(self, pod: Pod) -> Eviction:
         """Ask for the pod to leave, within its own grace time.
 
         Raises Permanent("configuration") for a pod with two budgets, which the API can never evict.
         """
-        # With the uid: a StatefulSet starts its pod again under the same name, perhaps on another node.
-        wish = client.V1Eviction(
-            metadata=client.V1ObjectMeta(name=pod.name, namespace=pod.namespace),
-            delete_options=client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=pod.uid)),
-        )
-        with speaking_to(self._peer):
-            try:
-                self._core.create_namespaced_pod_eviction(pod.name, pod.namespace, wish)
-            except client.ApiException as error:
-                refusal = self._refused_eviction(pod, error)
-                if refusal is None:
-                    raise
-                return refusal
-        return Evicted()
+        return evict(self._core, self._peer, pod, dry_run=False)
+
+    def may_evict(self, pod: Pod) -> Eviction:
+        """What `evict` would answer now, asked as a dry run: nothing happens to the pod or to its budget."""
+        return evict(self._core, self._peer, pod, dry_run=True)
 
     def budgets(self) -> list[Budget]:
         with speaking_to(self._peer):
             budgets = every_item(client.PolicyV1Api(self._api).list_pod_disruption_budget_for_all_namespaces)
             return [Budget.of(budget) for budget in budgets]
 
+    def admission_webhooks(self) -> list[Webhook]:
+        """Every admission webhook, the mutating ones first: as the API asks them."""
+        api = client.AdmissionregistrationV1Api(self._api)
+        lists = api.list_mutating_webhook_configuration, api.list_validating_webhook_configuration
+        with speaking_to(self._peer):
+            return [hook for read_page in lists for held in every_item(read_page) for hook in Webhook.all_of(held)]
+
+    def has_ready_endpoints(self, namespace: str, service: str) -> bool:
+        """Whether a request to the service meets anybody. A service that does not exist has none."""
+        read_page = client.DiscoveryV1Api(self._api).list_namespaced_endpoint_slice
+        with speaking_to(self._peer):
+            slices = every_item(read_page, namespace=namespace, label_selector=f"{_SERVICE_LABEL}={service}")
+            # Only "no" is a no: Kubernetes asks readers to take an endpoint of unknown state for ready.
+            return any(
+                endpoint.conditions is None or endpoint.conditions.ready is not False
+                for each in slices
+                for endpoint in each.endpoints or ()
+            )
+
     def deprecated_apis(self, times: int = _DRAWS) -> list[DeprecatedApi]:
-        """The deprecated APIs asked for since the API servers started, sorted.
+        """The deprecated APIs asked for since the API servers started, sorted; see `deprecated_use`."""
+        return list(self.deprecated_use(times).apis)
+
+    def deprecated_use(self, times: int = _DRAWS) -> DeprecatedUse:
+        """The deprecated APIs asked for, and since when this is known.
 
         Each server knows its own callers only and one address stands before all of them, so it is read `times` times
         over new connections: a chance to meet each, no certainty. Just after a rollout nothing is known.
         """
         found: set[DeprecatedApi] = set()
+        starts: list[datetime | None] = []
         with speaking_to(self._peer):
             for _ in range(times):
                 self._reconnect()
-                found.update(read(self._text("/metrics")))
-        return sorted(found)
+                metrics = self._text("/metrics")
+                found.update(read(metrics))
+                starts.append(started_at(metrics))
+        known = [start for start in starts if start]
+        return DeprecatedUse(tuple(sorted(found)), max(known) if known and len(known) == len(starts) else None)
 
     def _reconnect(self) -> None:
         """Let the next call meet any of the API servers: a kept connection always leads to the same one."""
@@ -209,25 +224,3 @@ class Cluster:
         }
         with speaking_to(self._peer):
             return Node.of(self._core.patch_node(seen.name, change))
-
-    def _refused_eviction(self, pod: Pod, error: client.ApiException) -> Eviction | None:
-        """What a refused eviction means; None when it means no more than any other refused call."""
-        status = status_of(error)
-        message = str(status.get("message") or "")
-        causes = (status.get("details") or {}).get("causes") or ()
-        reasons = {cause.get("reason"): str(cause.get("message") or "") for cause in causes}
-        if error.status == 404 or (error.status == 409 and "UID in the precondition" in message):
-            return Gone()
-        if error.status == 403 and "NamespaceTerminating" in reasons:
-            return Evicted()
-        if error.status == 429 and "DisruptionBudget" in reasons:
-            cause = reasons["DisruptionBudget"]
-            budget = _BUDGET.search(cause)
-            return Blocked(budget["name"] if budget else "", cause or message, retry_after(error))
-        if error.status == 500 and "more than one PodDisruptionBudget" in message:
-            raise Permanent(
-                "configuration",
-                f"{self._peer}: pod {pod.namespace}/{pod.name} has two disruption budgets, so it can never be evicted.",
-                who_can_fix="The owner of the workload, by leaving one budget for the pod.",
-            )
-        return None

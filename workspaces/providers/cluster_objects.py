@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 
+from .cluster_workloads import controller_of
+from .quantities import Amount, requested, whole
+
 CORDONED_BY: Final = "loopback.dev/cordoned-by"
 _MIRROR: Final = "kubernetes.io/config.mirror"
 
@@ -14,7 +17,9 @@ class Node:
     """A worker. `kubelet_version` is written "1.35.4"; `ready` is "True", "False" or "Unknown", with a reason.
 
     `ready` of a dead node stays "True" for about 50 seconds: a node's life shows in `Cluster.lease_renewed_at`.
-    `cordoned_by` names the operation that cordoned it, "" when nobody of ours did.
+    `cordoned_by` names the operation that cordoned it, "" when nobody of ours did. What is `allocatable` is for pods:
+    CPU in thousandths of a core, memory in bytes, the number of pods. A taint is written "key=value:effect", or
+    "key:effect" without a value.
     """
 
     name: str
@@ -31,6 +36,10 @@ class Node:
     memory: str
     resource_version: str
     created: datetime
+    allocatable_cpu_millis: int = 0
+    allocatable_memory_bytes: int = 0
+    allocatable_pods: int = 0
+    taints: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, node: Any) -> Self:
@@ -38,7 +47,8 @@ class Node:
         status, info = node.status, node.status.node_info
         ready = next((condition for condition in status.conditions or () if condition.type == "Ready"), None)
         addresses = {address.type: address.address for address in reversed(status.addresses or ())}
-        capacity = status.capacity or {}
+        capacity, allocatable = status.capacity or {}, status.allocatable or {}
+        for_pods = Amount.of(allocatable)
         return cls(
             name=node.metadata.name,
             kubelet_version=info.kubelet_version.removeprefix("v"),
@@ -54,12 +64,19 @@ class Node:
             memory=capacity.get("memory", ""),
             resource_version=node.metadata.resource_version,
             created=node.metadata.creation_timestamp,
+            allocatable_cpu_millis=for_pods.cpu_millis,
+            allocatable_memory_bytes=for_pods.memory_bytes,
+            allocatable_pods=whole(allocatable.get("pods")),
+            taints=tuple(_taint(taint) for taint in (node.spec and node.spec.taints) or ()),
         )
 
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod. `owner` is its controller as "ReplicaSet/web-7d9f", "" for a pod nobody would start again elsewhere."""
+    """A pod. `owner` is its controller as "ReplicaSet/web-7d9f", "" for a pod nobody would start again elsewhere.
+
+    `node` is "" until it has one. What it reserves there is `cpu_millis` (thousandths of a core) and `memory_bytes`.
+    """
 
     namespace: str
     name: str
@@ -73,6 +90,10 @@ class Pod:
     ready: bool
     owner: str
     labels: Mapping[str, str]
+    node: str = ""
+    cpu_millis: int = 0
+    memory_bytes: int = 0
+    created: datetime | None = None
 
     @property
     def must_leave(self) -> bool:
@@ -86,8 +107,8 @@ class Pod:
     @classmethod
     def of(cls, pod: Any) -> Self:
         """From a V1Pod."""
-        metadata = pod.metadata
-        controller = next((owner for owner in metadata.owner_references or () if owner.controller), None)
+        metadata, wanted = pod.metadata, requested(pod.spec)
+        owner = controller_of(metadata)
         conditions = pod.status.conditions or () if pod.status else ()
         return cls(
             namespace=metadata.namespace,
@@ -96,12 +117,16 @@ class Pod:
             phase=(pod.status and pod.status.phase) or "",
             deleting=metadata.deletion_timestamp is not None,
             mirror=_MIRROR in (metadata.annotations or {}),
-            daemon_set=bool(controller and controller.kind == "DaemonSet"),
-            controlled=controller is not None,
+            daemon_set=owner.startswith("DaemonSet/"),
+            controlled=bool(owner),
             empty_dir=any(volume.empty_dir is not None for volume in pod.spec.volumes or ()),
             ready=any(condition.type == "Ready" and condition.status == "True" for condition in conditions),
-            owner=f"{controller.kind}/{controller.name}" if controller else "",
+            owner=owner,
             labels=metadata.labels or {},
+            node=pod.spec.node_name or "",
+            cpu_millis=wanted.cpu_millis,
+            memory_bytes=wanted.memory_bytes,
+            created=metadata.creation_timestamp,
         )
 
 
@@ -158,6 +183,10 @@ class Budget:
             expected=(status and status.expected_pods) or 0,
             selector=_requirements(budget.spec.selector) if budget.spec else None,
         )
+
+
+def _taint(taint: Any) -> str:
+    return f"{taint.key}{'=' if taint.value else ''}{taint.value or ''}:{taint.effect}"
 
 
 def _requirements(selector: Any) -> tuple[Requirement, ...] | None:

@@ -14,6 +14,7 @@ CODES: Final = {
     "not_found": "An administrator, by checking that the object still exists.",
     "conflict": "Nobody has to: the call is repeated when the other change is done.",
     "unreachable": "The operator of the platform, by restoring the connection. The call is repeated.",
+    "package_lock": "Nobody, if it ends; else whoever runs the host, by ending the program that holds the lock.",
     "configuration": "The operator of the platform, by correcting the setting named here.",
 }
 

@@ -1,21 +1,28 @@
-"""A management cluster: Kamaji's TenantControlPlanes, read and moved to another version.
+"""A management cluster: Kamaji's TenantControlPlanes, read and moved to another version, their pods and DataStores.
 
 What a tenant's own API says (nodes, pods, budgets) is in cluster.py; whether an upgrade is allowed, in rules/.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Self
 
 from kubernetes import client
 
+from .control_plane_pods import NAME_LABEL, ControlPlanePod, Waiting
 from .errors import Permanent
 from .kubeconfig import connect
 from .kubernetes_errors import speaking_to
 from .kubernetes_lists import every_item
 
-_RESOURCE: Final = {"group": "kamaji.clastix.io", "version": "v1alpha1", "plural": "tenantcontrolplanes"}
+__all__ = ["ControlPlane", "ControlPlanePod", "DataStore", "Kamaji", "Waiting"]
+
+_GROUP: Final = {"group": "kamaji.clastix.io", "version": "v1alpha1"}
+_RESOURCE: Final = _GROUP | {"plural": "tenantcontrolplanes"}
+_DATA_STORES: Final = _GROUP | {"plural": "datastores"}
+_ADDONS: Final = ("coreDNS", "kubeProxy")
 _PAUSED: Final = "kamaji.clastix.io/paused"
 _DEFAULT_REPLICAS: Final = 2
 _KUBECONFIG_KEY: Final = "admin.conf"
@@ -26,7 +33,9 @@ class ControlPlane:
     """A TenantControlPlane as last seen. Versions are written "1.35.4", without the v.
 
     `running_version` is the last one that was rolled out completely ("" until the first time), `status` Kamaji's word
-    for the present ("" when absent), `observed_generation` None on a Kamaji from before February 2026.
+    for the present ("" when absent), `observed_generation` None on a Kamaji from before February 2026. `data_store` is
+    the name of its DataStore, "" when none is named. `addon_tags` are the images that an upgrade does not move, because
+    their tag is set: (("kubeProxy", "v1.34.8"),).
     """
 
     namespace: str
@@ -44,6 +53,8 @@ class ControlPlane:
     endpoint: str
     kubeconfig_secret: str
     deleting: bool
+    data_store: str = ""
+    addon_tags: tuple[tuple[str, str], ...] = ()
 
     def has_finished(self, version: str) -> bool:
         """Whether the control plane runs `version` everywhere.
@@ -52,6 +63,18 @@ class ControlPlane:
         """
         processed = self.observed_generation is None or self.observed_generation >= self.generation
         return processed and self.status == "Ready" and self.running_version == self.wanted_version == version
+
+
+@dataclass(frozen=True)
+class DataStore:
+    """Where control planes keep their state; `driver` is etcd, MySQL, PostgreSQL or NATS.
+
+    While it is not `ready` Kamaji leaves its control planes as they are, without a word.
+    """
+
+    name: str
+    ready: bool
+    driver: str
 
 
 class Kamaji:
@@ -67,6 +90,11 @@ class Kamaji:
 
     def __exit__(self, *_: object) -> None:
         self._api.close()
+
+    @property
+    def client_certificate_expires_at(self) -> datetime | None:
+        """When the kubeconfig's client certificate ends, in UTC; None for a token."""
+        return self._api.certificate_ends_at
 
     def version(self) -> str:
         """The management cluster's own Kubernetes version."""
@@ -84,6 +112,23 @@ class Kamaji:
         with speaking_to(self._peer):
             documents = every_item(self._objects.list_cluster_custom_object, **_RESOURCE)
             return [_control_plane(document) for document in documents]
+
+    def control_plane_pods(self, namespace: str, name: str) -> list[ControlPlanePod]:
+        """The pods of a control plane, by name; during a rollout the old and the new ones."""
+        read_page = client.CoreV1Api(self._api).list_namespaced_pod
+        with speaking_to(self._peer):
+            pods = every_item(read_page, namespace=namespace, label_selector=f"{NAME_LABEL}={name}")
+            return [ControlPlanePod.of(pod) for pod in pods]
+
+    def data_store(self, name: str) -> DataStore | None:
+        """The DataStore of this name, or None: it does not exist."""
+        with speaking_to(self._peer):
+            try:
+                document = self._objects.get_cluster_custom_object(**_DATA_STORES, name=name)
+            except client.exceptions.NotFoundException:
+                return None
+            ready = (document.get("status") or {}).get("ready") is True
+            return DataStore(document["metadata"]["name"], ready, str(document["spec"]["driver"]))
 
     def set_version(self, seen: ControlPlane, version: str) -> ControlPlane:
         """Ask for `version` ("1.35.4"), provided the control plane is still as it was `seen`; returns it as stored.
@@ -135,7 +180,16 @@ def _control_plane(document: Mapping[str, Any]) -> ControlPlane:
         endpoint=status.get("controlPlaneEndpoint") or "",
         kubeconfig_secret=((status.get("kubeconfig") or {}).get("admin") or {}).get("secretName") or "",
         deleting="deletionTimestamp" in metadata,
+        data_store=spec.get("dataStore") or "",
+        addon_tags=tuple(_pinned(spec.get("addons") or {})),
     )
+
+
+def _pinned(addons: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in _ADDONS:
+        tag = (addons.get(name) or {}).get("imageTag")
+        if tag:
+            yield name, tag
 
 
 def _plain(version: str) -> str:

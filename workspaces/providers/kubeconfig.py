@@ -55,7 +55,7 @@ class Access:
     key: bytes = field(default=b"", repr=False)
 
 
-def connect(kubeconfig: str, *, timeout: float = 10) -> client.ApiClient:
+def connect(kubeconfig: str, *, timeout: float = 10) -> "BoundedClient":
     """A client to use in a `with` block. Opens no connection yet.
 
     Every call through it ends within `timeout` seconds of silence and is sent once: the client's own retries would
@@ -67,7 +67,7 @@ def connect(kubeconfig: str, *, timeout: float = 10) -> client.ApiClient:
     if access.token:
         configuration.api_key = {"BearerToken": access.token}
         configuration.api_key_prefix = {"BearerToken": "Bearer"}
-    api_client = _BoundedClient(configuration, timeout)
+    api_client = BoundedClient(configuration, timeout, access.certificate)
     # The client takes certificates as file names only; urllib3 below it takes a ready context for its connections.
     api_client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _trust(access)
     return api_client
@@ -109,20 +109,30 @@ def read(kubeconfig: str) -> Access:
 
 def certificate_end(access: Access) -> datetime | None:
     """When the client certificate ends, in UTC; None for a token. Raises Permanent("configuration") when it is none."""
-    if not access.certificate:
+    return _end_of(access.certificate)
+
+
+def _end_of(certificate: bytes) -> datetime | None:
+    if not certificate:
         return None
     try:
-        return x509.load_pem_x509_certificate(access.certificate).not_valid_after_utc
+        return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
     except ValueError:
         raise _refused("its client certificate cannot be read") from None
 
 
-class _BoundedClient(client.ApiClient):  # type: ignore[misc]  # the client is untyped
-    """An ApiClient on which no call can be made without a time-out."""
+class BoundedClient(client.ApiClient):  # type: ignore[misc]  # the client is untyped
+    """An ApiClient on which no call can be made without a time-out. It keeps the client certificate, not its key."""
 
-    def __init__(self, configuration: client.Configuration, timeout: float) -> None:
+    def __init__(self, configuration: client.Configuration, timeout: float, certificate: bytes = b"") -> None:
         super().__init__(configuration)
         self._bounds = (min(_CONNECT_TIMEOUT, timeout), timeout)
+        self._certificate = certificate
+
+    @property
+    def certificate_ends_at(self) -> datetime | None:
+        """The same as `certificate_end` of the kubeconfig it was made of."""
+        return _end_of(self._certificate)
 
     def call_api(self, *request: Any, _request_timeout: Any = None) -> Any:
         return super().call_api(*request, _request_timeout=_request_timeout or self._bounds)

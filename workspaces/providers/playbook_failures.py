@@ -9,6 +9,8 @@ LOCKED = re.compile(
     r"Could not get lock|Unable to acquire the dpkg frontend lock|is held by process|locked by another process|"
     r"already locked by \d+|create transaction lock"  # dnf, rpm
 )
+# apt and dnf name the one that holds it: "It is held by process 815 (unattended-upgr)".
+HOLDER = re.compile(r"held by (process \d+(?: \([^)]*\))?)")
 NO_VERSION = re.compile(r"E: (Version '[^']*' for '[^']*' was not found|Unable to locate package \S+)")
 NO_NETWORK = re.compile(
     "Failed to fetch|Failed to download|Temporary failure resolving|connection refused|i/o timeout|no route to host|"
@@ -29,7 +31,9 @@ def unreachable(host: str, words: str) -> ProviderError:
 def failed_task(host: str, task: str, words: str, errors: str) -> ProviderError:
     """The error for a task that failed; `words` is all the command said, `errors` what it said to standard error."""
     if LOCKED.search(words):
-        return Temporary("conflict", f"Another program on {host} is installing packages at the moment ({task}).")
+        by = f" It is {match[1]}." if (match := HOLDER.search(words)) else ""
+        said = f"Another program on {host} is installing packages at the moment ({task}).{by}"
+        return Temporary("package_lock", said)
     if match := NO_VERSION.search(words):
         return Permanent("not_found", f"The package repository of {host} does not have it: {match[1]} ({task}).")
     if NO_NETWORK.search(words):

@@ -183,7 +183,12 @@ def middleware(faults: Faults, journal: Journal, service: str, target: Target) -
             response: web.StreamResponse = await _end(request, faults, fault, service)
             entry.status = response.status if fault.kind in ("status", "expired_token") else 0
             return response
-        return await _answer(request, handler, entry)
+        response = await _answer(request, handler, entry)
+        lost = faults.hit(service, name, request.method, request.path, ("lost_answer",))
+        if lost and request.transport is not None:
+            entry.fault = lost.kind
+            request.transport.abort()  # what was asked for is done, and nobody is told
+        return response
 
     return meet
 
@@ -206,7 +211,9 @@ async def _answer(request: web.Request, handler: Handler, entry: Entry) -> web.S
 async def _end(request: web.Request, faults: Faults, fault: Fault, service: str) -> web.Response:
     if fault.kind in ("status", "expired_token"):
         status = fault.status if fault.kind == "status" else 401
-        return web.json_response(faults.error_body(service, status), status=status)
+        # An API server that turns requests away says when to come again.
+        headers = {"Retry-After": "1"} if (service, status) == ("kubernetes", 429) else {}
+        return web.json_response(faults.error_body(service, status), status=status, headers=headers)
     if fault.kind == "hang":
         await _hang(request, faults, fault)
     if request.transport is not None:

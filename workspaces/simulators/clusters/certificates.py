@@ -61,10 +61,12 @@ class Authority:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, common_name: str, organizations: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
+    def issue(
+        self, common_name: str, organizations: tuple[str, ...] = (), days: float = LEAF_DAYS
+    ) -> tuple[bytes, bytes]:
         """A client certificate and its key, both PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return self._leaf(_name(common_name, organizations), key, server=False), _key_pem(key)
+        return self._leaf(_name(common_name, organizations), key, server=False, days=days), _key_pem(key)
 
     def server_chain(self) -> Path:
         """A file with the server's certificate for 127.0.0.1 and localhost, and its key."""
@@ -89,9 +91,9 @@ class Authority:
         }
         return yaml.safe_dump(document, sort_keys=False)
 
-    def client_kubeconfig(self, server: str, user: str, organizations: tuple[str, ...]) -> str:
-        """A kubeconfig with a newly issued client certificate."""
-        certificate, key = self.issue(user, organizations)
+    def client_kubeconfig(self, server: str, user: str, organizations: tuple[str, ...], days: float = LEAF_DAYS) -> str:
+        """A kubeconfig with a newly issued client certificate, good for so many days."""
+        certificate, key = self.issue(user, organizations, days)
         encoded = [base64.b64encode(part).decode() for part in (certificate, key)]
         return self.kubeconfig(server, user, {"client-certificate-data": encoded[0], "client-key-data": encoded[1]})
 
@@ -100,7 +102,7 @@ class Authority:
         for name in ("ca.pem", "server.pem"):
             (self._directory / name).unlink(missing_ok=True)
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int) -> x509.CertificateBuilder:
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -123,12 +125,14 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
 
-    def _leaf(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, server: bool) -> bytes:
+    def _leaf(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, server: bool, days: float = LEAF_DAYS
+    ) -> bytes:
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         usage = x509.KeyUsage(True, False, True, False, False, False, False, False, False)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
-            self._builder(subject, key, LEAF_DAYS)
+            self._builder(subject, key, days)
             .issuer_name(self.certificate.subject)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage, critical=True)

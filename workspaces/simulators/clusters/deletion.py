@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from workspaces.simulators.clusters import errors
-from workspaces.simulators.clusters.kinds import NAMESPACES, PODS, Resource
+from workspaces.simulators.clusters.kinds import NAMESPACES, PODS, SERVICES, Resource
 from workspaces.simulators.clusters.requests import Call
 from workspaces.simulators.clusters.store import Document, Store, timestamp
 
@@ -19,7 +19,8 @@ class Deletion:
         self._store = store
 
     def delete(self, call: Call, document: Document) -> Document:
-        """The answer of a DELETE: a Status, or the object when something holds it (pods and namespaces always)."""
+        """The answer of a DELETE: a Status, or the object when something holds it (always for pods, namespaces and
+        Services)."""
         options = self._options(call)
         self._check(call.resource, document, options)
         dry_run = call.dry_run or options.get("dryRun") == ["All"]
@@ -35,7 +36,7 @@ class Deletion:
         if not dry_run:
             metadata = document["metadata"]
             self._store.remove(call.resource, metadata.get("namespace", ""), metadata["name"])
-        return deleted(call.resource, document)
+        return document if call.resource == SERVICES else deleted(call.resource, document)
 
     def _options(self, call: Call) -> dict[str, Any]:
         options: dict[str, Any] = json.loads(call.body) if call.body.strip() else {}

@@ -19,6 +19,14 @@ CERTIFICATES = {
 }
 KUBECONFIGS = {"admin": "admin", "controllerManager": "controller-manager", "scheduler": "scheduler"}
 PORT = 6443
+NO_ROOM = (
+    "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available: "
+    "3 No preemption victims found for incoming pod."
+)
+BACK_OFF = (
+    'Back-off pulling image "{image}": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image '
+    '"{image}": failed to resolve reference "{image}": {image}: not found'
+)
 
 
 def checksum(*parts: str) -> str:
@@ -143,15 +151,13 @@ def pod_template(control_plane: Document) -> Document:
     return {"metadata": {"labels": own}, "spec": {"containers": containers}}
 
 
-def pod(control_plane: Document, suffix: str, waiting: bool) -> Document:
-    """A Pod of the control plane; `waiting` is one whose image cannot be pulled."""
+def pod(control_plane: Document, suffix: str, problem: str = "") -> Document:
+    """A Pod of the control plane; `problem` is "image" (it cannot be pulled) or "capacity" (no host has room)."""
     template = pod_template(control_plane)
     version = control_plane["spec"]["kubernetes"]["version"]
     revision = checksum(version)[:10]
     metadata = control_plane["metadata"]
-    now = timestamp()
-    ready = "False" if waiting else "True"
-    conditions = [("PodScheduled", "True"), ("Initialized", "True"), ("ContainersReady", ready), ("Ready", ready)]
+    host: Document = {} if problem == "capacity" else {"nodeName": "management-1"}
     return {
         "metadata": {
             "name": f"{metadata['name']}-{revision}-{suffix}",
@@ -159,20 +165,33 @@ def pod(control_plane: Document, suffix: str, waiting: bool) -> Document:
             "labels": {**template["metadata"]["labels"], "pod-template-hash": revision},
             "ownerReferences": [owner(control_plane)],
         },
-        "spec": {**template["spec"], "nodeName": "management-1", "terminationGracePeriodSeconds": 30},
-        "status": {
-            "phase": "Pending" if waiting else "Running",
-            "conditions": [{"type": k, "status": v, "lastTransitionTime": now} for k, v in conditions],
-            "containerStatuses": [_container_status(c, waiting, now) for c in template["spec"]["containers"]],
-        },
+        "spec": {**template["spec"], **host, "terminationGracePeriodSeconds": 30},
+        "status": _no_room() if problem == "capacity" else _on_its_host(template, waiting=problem == "image"),
+    }
+
+
+def _no_room() -> Document:
+    """The status of a pod that no host took."""
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": NO_ROOM}
+    return {"phase": "Pending", "conditions": [{**condition, "lastTransitionTime": timestamp()}]}
+
+
+def _on_its_host(template: Document, waiting: bool) -> Document:
+    ready, now = "False" if waiting else "True", timestamp()
+    conditions = [("PodScheduled", "True"), ("Initialized", "True"), ("ContainersReady", ready), ("Ready", ready)]
+    return {
+        "phase": "Pending" if waiting else "Running",
+        "conditions": [{"type": k, "status": v, "lastTransitionTime": now} for k, v in conditions],
+        "containerStatuses": [_container_status(c, waiting, now) for c in template["spec"]["containers"]],
     }
 
 
 def _container_status(container: Document, waiting: bool, now: str) -> Document:
-    back_off = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{container["image"]}"'}
+    image = container["image"]
+    back_off = {"reason": "ImagePullBackOff", "message": BACK_OFF.format(image=image)}
     return {
         "name": container["name"],
-        "image": container["image"],
+        "image": image,
         "imageID": "",
         "ready": not waiting,
         "restartCount": 0,

@@ -199,9 +199,9 @@ def denied_by_webhook(text: str, webhook: str = "vtenantcontrolplane.kb.io") -> 
     return ApiError(403, f'admission webhook "{webhook}" denied the request: {text}', "Forbidden")
 
 
-def webhook_unreachable(text: str, delay: float = 0.0) -> ApiError:
+def webhook_unreachable(text: str, delay: float = 0.0, name: str = "mtenantcontrolplane.kb.io") -> ApiError:
     """Kamaji's mutating webhook is called first; `delay` is how long the API server waited for it, in seconds."""
-    message = f'failed calling webhook "mtenantcontrolplane.kb.io": failed to call webhook: {text}'
+    message = f'failed calling webhook "{name}": failed to call webhook: {text}'
     details = {"causes": [{"message": message}]}
     error = ApiError(500, f"Internal error occurred: {message}", "InternalError", details)
     error.delay = delay

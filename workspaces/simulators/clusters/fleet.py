@@ -11,7 +11,10 @@ from workspaces.simulators.clusters.tenant import Tenant
 from workspaces.simulators.faults import Faults
 from workspaces.simulators.journal import Journal
 
-STATE_FAULTS = ("lost_node", "budget", "upgrade_hang", "not_ready", "webhook_down", "refuse", "hang")
+STATE_FAULTS = (
+    "lost_node", "budget", "upgrade_hang", "no_capacity", "not_ready", "datastore_down", "webhook_down", "refuse",
+    "hang",
+)  # fmt: skip
 LOOK_SECONDS = 0.2
 SHORTEST_PHASE = 0.001
 

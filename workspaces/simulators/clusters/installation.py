@@ -65,12 +65,15 @@ class Installation:
         else:
             self._store.edit(DEPLOYMENTS, *key, lambda held: held.update(spec=spec, status=counts))
 
-    def set_pods(self, document: Document, state: str, waiting: bool = False) -> None:
-        """`surge`: new pods beside the old; `done`: only those of the spec; `none`: no pods."""
+    def set_pods(self, document: Document, state: str, problem: str = "") -> None:
+        """`surge`: new pods beside the old; `done`: only those of the spec; `none`: no pods.
+
+        `problem` is what keeps new ones from starting, as in `documents.pod`.
+        """
         namespace = document["metadata"]["namespace"]
         replicas = document["spec"]["controlPlane"]["deployment"]["replicas"]
         wanted = {} if state == "none" else {
-            p["metadata"]["name"]: p for p in (documents.pod(document, f"{n:05d}", waiting) for n in range(replicas))
+            p["metadata"]["name"]: p for p in (documents.pod(document, f"{n:05d}", problem) for n in range(replicas))
         }  # fmt: skip
         own = [
             p
@@ -87,7 +90,13 @@ class Installation:
             held_pod = self._store.get(PODS, namespace, name)
             if held_pod is None:
                 self._store.create(PODS, pod)
-            elif held_pod["status"]["phase"] != pod["status"]["phase"]:
-                self._store.edit(PODS, namespace, name, lambda d, pod=pod: d.update(status=pod["status"]))  # type: ignore[misc]
+            elif held_pod["status"]["phase"] != "Running" and _look(held_pod) != _look(pod):
+                changed = {part: pod[part] for part in ("spec", "status")}
+                self._store.edit(PODS, namespace, name, lambda d, changed=changed: d.update(changed))  # type: ignore[misc]
         if state == "done":
             self._install(document)
+
+
+def _look(pod: Document) -> tuple[str, str]:
+    """What tells a pod that runs, one that waits for its image and one without a host from each other."""
+    return pod["status"]["phase"], pod["spec"].get("nodeName", "")

@@ -2,7 +2,7 @@
 
 Level-triggered after internal/resources/k8s_deployment_resource.go: `reconcile` looks at the object and does what
 comes next, so a simulator that is stopped in the middle of an upgrade goes on with it. Faults: upgrade_hang,
-not_ready, and (in `webhook`) webhook_down.
+no_capacity, not_ready, and elsewhere webhook_down (`webhook`) and datastore_down (`data_stores`).
 """
 
 import re
@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from workspaces.simulators.clusters import documents
+from workspaces.simulators.clusters.data_stores import DataStores
 from workspaces.simulators.clusters.installation import Installation
-from workspaces.simulators.clusters.kinds import CONTROL_PLANES, DATA_STORES, SECRETS
+from workspaces.simulators.clusters.kinds import CONTROL_PLANES, SECRETS
 from workspaces.simulators.clusters.kubelets import minor_of
 from workspaces.simulators.clusters.store import Change, Document, Store
 from workspaces.simulators.clusters.tenant import Tenant
@@ -27,19 +28,22 @@ HIGHEST_PATCH = 60
 
 
 class Kamaji:
-    """The controller of one management cluster. `tenant` gives the tenant of a control plane, making one when asked
-    to."""
+    """The controller of the management cluster `cluster`. `tenant` gives the tenant of a control plane, making one
+    when asked to."""
 
     def __init__(
         self,
+        cluster: str,
         store: Store,
         timers: Timers,
         faults: Faults,
         webhook: Webhook,
+        data_stores: DataStores,
         tenant: Callable[[Document], Tenant],
         forget: Callable[[str], None],
     ) -> None:
-        self._store, self._timers, self._faults, self._webhook = store, timers, faults, webhook
+        self._cluster, self._store, self._timers, self._faults = cluster, store, timers, faults
+        self._webhook, self._data_stores = webhook, data_stores
         self._tenant, self._forget = tenant, forget
         self._installed = Installation(store)
         store.subscribe(self._changed)
@@ -74,8 +78,7 @@ class Kamaji:
             self._advance(document)
 
     def _data_store_ready(self, document: Document) -> bool:
-        store = self._store.get(DATA_STORES, "", document["spec"].get("dataStore", "default"))
-        return store is not None and store.get("status", {}).get("ready", False)
+        return self._data_stores.ready(document["spec"].get("dataStore", "default"))
 
     # States -------------------------------------------------------------------------------------------------------
 
@@ -117,9 +120,9 @@ class Kamaji:
     def _upgrade(self, document: Document, tenant: Tenant, installed: str, wanted: str, status: str) -> None:
         key = self._key(document)
         if status == "Upgrading":
-            hung = self._active(key, "upgrade_hang") or _missing_image(wanted)
-            self._installed.set_pods(document, "surge", waiting=bool(hung))
-            if not hung:
+            problem = self._problem(key, wanted)
+            self._installed.set_pods(document, "surge", problem)
+            if not problem:
                 self._later(key, "overlap", ROLL_PHASES, self._overlap)
         elif status in ("NotReady", "Sleeping") and not tenant.server.listening:
             self._later(key, "recover", ROLL_PHASES, self._recover)
@@ -263,6 +266,12 @@ class Kamaji:
 
     def _active(self, key: tuple[str, str], kind: str) -> bool:
         return self._faults.active("kubernetes", "/".join(key), kind) is not None
+
+    def _problem(self, key: tuple[str, str], wanted: str) -> str:
+        """What keeps the new pods of a rollout from starting, as in `documents.pod`; "" when nothing does."""
+        if self._active(key, "no_capacity") or self._faults.active("kubernetes", self._cluster, "no_capacity"):
+            return "capacity"
+        return "image" if self._active(key, "upgrade_hang") or _missing_image(wanted) else ""
 
     def _secret(self, document: Document) -> Document | None:
         name = document["status"].get("kubeconfig", {}).get("admin", {}).get("secretName", "")

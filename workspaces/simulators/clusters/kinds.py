@@ -120,6 +120,15 @@ BUDGETS = Resource(
     "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget",
     status=True, generation=True, short=("pdb",), singular="poddisruptionbudget",
 )  # fmt: skip
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", singular="endpointslice")
+MUTATING_WEBHOOKS = Resource(
+    "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", False,
+    generation=True, singular="mutatingwebhookconfiguration", categories=("api-extensions",),
+)  # fmt: skip
+VALIDATING_WEBHOOKS = Resource(
+    "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", False,
+    generation=True, singular="validatingwebhookconfiguration", categories=("api-extensions",),
+)  # fmt: skip
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", singular="lease")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role", singular="role")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", singular="rolebinding")
@@ -152,7 +161,10 @@ KUBECONFIG_GENERATORS = Resource(
 CORE = (NAMESPACES, NODES, PODS, SECRETS, CONFIG_MAPS, EVENTS, SERVICES, ENDPOINTS, SERVICE_ACCOUNTS)
 APPS = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS)
 RBAC = (ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS)
-BUILT_IN = (*CORE, COMPONENT_STATUSES, *APPS, BUDGETS, LEASES, *RBAC, CUSTOM_RESOURCE_DEFINITIONS)
+WEBHOOKS = (MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS)
+BUILT_IN = (
+    *CORE, COMPONENT_STATUSES, *APPS, BUDGETS, LEASES, *RBAC, CUSTOM_RESOURCE_DEFINITIONS, ENDPOINT_SLICES, *WEBHOOKS,
+)  # fmt: skip
 
 MANAGEMENT_KINDS: tuple[Resource, ...] = (*BUILT_IN, CONTROL_PLANES, DATA_STORES, KUBECONFIG_GENERATORS)
 TENANT_KINDS: tuple[Resource, ...] = BUILT_IN

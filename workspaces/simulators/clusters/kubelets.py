@@ -85,7 +85,10 @@ class Kubelets:
         self.states: dict[str, dict[str, Any]] = {}
 
     def add(self, spec: Document) -> None:
-        """A worker of the world: `{"name", "kubelet", "ready", "unschedulable", "internal_ip"}`."""
+        """A worker of the world: `{"name", "kubelet", "ready", "unschedulable", "internal_ip"}`.
+
+        It may say what it has for pods (`allocatable`, any of cpu, memory, pods) and its own `taints`.
+        """
         name, started = spec["name"], self._now() - 86400
         self.states[name] = {
             "version": spec["kubelet"],
@@ -94,6 +97,8 @@ class Kubelets:
             "renewed": started,
             "stopped": None,
             "healthy": spec.get("ready", True),
+            "allocatable": spec.get("allocatable", {}),
+            "taints": spec.get("taints", []),
         }
         self._register(name, unschedulable=bool(spec.get("unschedulable")), first=False)
 
@@ -117,7 +122,10 @@ class Kubelets:
             "kubernetes.io/os": "linux",
         }
         metadata = {"name": name, "labels": labels, "annotations": {"node.alpha.kubernetes.io/ttl": "0"}}
+        if state.get("taints"):
+            node_spec.setdefault("taints", []).extend(state["taints"])
         status = self._status(name, state["version"], state["address"], state["healthy"] and not first)
+        status["allocatable"] |= state.get("allocatable", {})
         node = self._store.create(NODES, {"metadata": metadata, "spec": node_spec, "status": status})
         owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"]}
         lease = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": micro(self._now())}

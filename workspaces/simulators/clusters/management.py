@@ -9,6 +9,7 @@ from workspaces.simulators.clusters.access import Access
 from workspaces.simulators.clusters.api import Api
 from workspaces.simulators.clusters.bootstrap import add_basics, add_namespace, add_service_account, bind
 from workspaces.simulators.clusters.certificates import Authority
+from workspaces.simulators.clusters.data_stores import DataStores
 from workspaces.simulators.clusters.definitions import DATA_STORE, DEFINITIONS
 from workspaces.simulators.clusters.fields import add_defaults
 from workspaces.simulators.clusters.kamaji import PAUSED, Kamaji
@@ -48,11 +49,14 @@ class Management:
         self.store = Store(MANAGEMENT_KINDS)
         self.tenants: dict[str, Tenant] = {}
         self.kamaji: Kamaji | None = None
-        webhook = None
+        webhook, data_stores = None, DataStores(self.store, faults, self.name)
         if spec.get("kamaji", True):
             webhook = Webhook(self.store, faults, self.name, spec.get("kamaji_max", "v1.36.0"))
-            self.kamaji = Kamaji(self.store, self.timers, faults, webhook, self._tenant_of, self._forget)
+            self.kamaji = Kamaji(
+                self.name, self.store, self.timers, faults, webhook, data_stores, self._tenant_of, self._forget
+            )
         self.api = Api(self.store, webhook)
+        self.api.present = data_stores.present
         self.api.bookmark_seconds = min(10.0, 10 * phase)
         self.access = Access(self.store, anonymous=spec.get("anonymous", True))
         TokenRequests(self.api, self.access)

@@ -1,5 +1,7 @@
 """GET /metrics of an API server: the deprecated APIs asked for since its start, among the lines every server has."""
 
+import time
+
 from workspaces.simulators.clusters.requests import Place
 from workspaces.simulators.clusters.store import Document
 
@@ -37,7 +39,8 @@ apiserver_request_total{code="404",component="apiserver",dry_run="",group="",res
 subresource="",verb="GET",version="v1"} 7
 # HELP process_start_time_seconds [STABLE] Start time of the process since unix epoch in seconds.
 # TYPE process_start_time_seconds gauge
-process_start_time_seconds 1.79553600321e+09
+"""
+LAST = """\
 # HELP workqueue_queue_duration_seconds [ALPHA] How long in seconds an item stays in workqueue before being requested.
 # TYPE workqueue_queue_duration_seconds histogram
 workqueue_queue_duration_seconds_bucket{name="APIServiceRegistrationController",le="1e-08"} 0
@@ -48,10 +51,14 @@ workqueue_queue_duration_seconds_count{name="APIServiceRegistrationController"} 
 
 
 class Metrics:
-    """One process's counters; `asked` holds (group, version, resource, subresource, removed_release)."""
+    """One process's counters, since `started` (seconds since the epoch).
+
+    `asked` holds (group, version, resource, subresource, removed_release).
+    """
 
     def __init__(self) -> None:
         self.asked: set[tuple[str, str, str, str, str]] = set()
+        self.started = time.time()
 
     def add(self, api: Document) -> None:
         """A deprecated API of the world: group, version, resource, removed_release and perhaps subresource."""
@@ -70,6 +77,7 @@ class Metrics:
     def restart(self) -> None:
         """A new process knows nothing of what the old one was asked."""
         self.asked.clear()
+        self.started = time.time()
 
     def text(self) -> str:
         lines = [
@@ -77,4 +85,5 @@ class Metrics:
             f'subresource="{subresource}",version="{version}"}} 1\n'
             for group, version, resource, subresource, removed in sorted(self.asked)
         ]
-        return OTHERS + (HEAD + "".join(lines) if lines else "") + TAIL
+        start = f"process_start_time_seconds {self.started:.11e}\n"
+        return OTHERS + (HEAD + "".join(lines) if lines else "") + TAIL + start + LAST

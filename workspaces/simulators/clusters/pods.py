@@ -6,17 +6,20 @@ lost.
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from workspaces.simulators.clusters.kinds import NODES, PODS
 from workspaces.simulators.clusters.kubelets import Kubelets, schedulable
+from workspaces.simulators.clusters.reservations import loads
 from workspaces.simulators.clusters.store import Document, Store, timestamp
 from workspaces.simulators.clusters.strategies import prepare
 from workspaces.simulators.clusters.timers import Timers
 
-UNSCHEDULABLE = "0/{n} nodes are available: {n} node(s) were unschedulable. no new claims to deallocate"
+UNSCHEDULABLE = "0/{n} nodes are available: {why}. no new claims to deallocate"
+CLOSED = "node(s) were unschedulable"
 DAEMON_TOLERATIONS = [
     {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": effect}
     for key, effect in (
@@ -64,7 +67,7 @@ class Pods:
         """A new pod, on that node or wherever the scheduler puts it."""
         spec = json.loads(json.dumps(spec))
         if self._at_once and not node:
-            node = self._place()
+            node = self._place(spec)[0]
         if node:
             spec["nodeName"] = node
         document: Document = {"metadata": metadata, "spec": spec}
@@ -110,29 +113,42 @@ class Pods:
             self._store.remove(PODS, namespace, name)
 
     def _schedule(self, namespace: str, name: str) -> None:
-        node = self._place()
+        held = self._store.get(PODS, namespace, name)
+        if held is None or held["spec"].get("nodeName"):
+            return
+        node, why = self._place(held["spec"])
 
         def bind(pod: Document) -> None:
-            if pod["spec"].get("nodeName"):
-                return
             if node:
                 pod["spec"]["nodeName"] = node
                 pod["status"]["conditions"] = [_condition("PodScheduled", "True")]
-            elif not pod["status"].get("conditions"):
-                message = UNSCHEDULABLE.format(n=len(self._store.list(NODES)))
-                waiting = {"reason": "Unschedulable", "message": message}
+                return
+            before: Document = next(iter(pod["status"].get("conditions", ())), {})
+            if before.get("message") != why:
+                waiting = {"reason": "Unschedulable", "message": why}
                 pod["status"]["conditions"] = [_condition("PodScheduled", "False") | waiting]
 
         self._store.edit(PODS, namespace, name, bind)
 
-    def _place(self) -> str:
-        """The schedulable node with the fewest pods, "" when there is none."""
-        load: dict[str, int] = {n["metadata"]["name"]: 0 for n in self._store.list(NODES) if schedulable(n)}
+    def use_room(self) -> None:
+        """A pod has gone: perhaps one that waits for a node fits now."""
         for pod in self._store.list(PODS):
-            node = pod["spec"].get("nodeName")
-            if node in load:
-                load[node] += 1
-        return min(load, key=lambda node: (load[node], node)) if load else ""
+            if not pod["spec"].get("nodeName"):
+                self.run(pod)
+
+    def _place(self, spec: Document) -> tuple[str, str]:
+        """The node with the fewest pods that is schedulable and has room; else "" and the scheduler's sentence."""
+        nodes = {n["metadata"]["name"]: n for n in self._store.list(NODES)}
+        held = loads((name for name, node in nodes.items() if schedulable(node)), self._store.list(PODS))
+        lacks = {name: load.refusals(nodes[name], spec) for name, load in held.items()}
+        fitting = [name for name, lack in lacks.items() if not lack]
+        if fitting:
+            return min(fitting, key=lambda name: (held[name].pods, name)), ""
+        reasons = Counter(reason for lack in lacks.values() for reason in lack)
+        if len(nodes) > len(held) or not nodes:
+            reasons[CLOSED] = len(nodes) - len(held)
+        why = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+        return "", UNSCHEDULABLE.format(n=len(nodes), why=why)
 
     def _start(self, namespace: str, name: str) -> None:
         pod = self._store.get(PODS, namespace, name)

@@ -204,7 +204,8 @@ def _pod(document: Document, old: Document | None) -> None:
         spec.setdefault("enableServiceLinks", True)
         held = {t.get("key") for t in spec.get("tolerations", ())}
         spec["tolerations"] = [*spec.get("tolerations", ()), *(t for t in TOLERATIONS if t["key"] not in held)]
-        document["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+        reserves = any(c["resources"].get("requests") for c in spec.get("containers", ()))
+        document["status"] = {"phase": "Pending", "qosClass": "Burstable" if reserves else "BestEffort"}
         return
     if _frozen(spec) != _frozen(old["spec"]):
         message = (

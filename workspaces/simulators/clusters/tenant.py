@@ -10,10 +10,11 @@ import yaml
 
 from workspaces.simulators.clusters import errors
 from workspaces.simulators.clusters.access import Access
+from workspaces.simulators.clusters.admission import Admission
 from workspaces.simulators.clusters.api import Api
 from workspaces.simulators.clusters.bootstrap import CLUSTER_ADMINS, add_basics
 from workspaces.simulators.clusters.budgets import Budgets
-from workspaces.simulators.clusters.certificates import Authority
+from workspaces.simulators.clusters.certificates import LEAF_DAYS, Authority
 from workspaces.simulators.clusters.kinds import CONFIG_MAPS, NAMESPACES, TENANT_KINDS
 from workspaces.simulators.clusters.kubelets import Kubelets
 from workspaces.simulators.clusters.metrics import Metrics
@@ -34,6 +35,7 @@ WRITE_LIMITED = (
     "removing the webhook may lead to an inconsistent state upon its completion"
 )
 WRITE_FLAGS = {"create": "blockCreation", "update": "blockUpdate", "patch": "blockUpdate", "delete": "blockDeletion"}
+UP_SECONDS = 14 * 86400
 UNLIMITED = ("kube-system", "kube-node-lease")
 
 
@@ -61,29 +63,40 @@ class Tenant:
         self.namespaces = NamespaceController(self.store, self.timers)
         self.metrics = Metrics()
         self.write_limits: Document = {}
+        self.certificate_days: float = LEAF_DAYS
         self.server = Server(key, self.api, self.access, self.authority, faults, journal, port)
         self.server.version = self._answered_version
         self.server.metrics = self.metrics.text
         self.server.deprecations = self.metrics.note
-        self.server.admission = self._limit_writes
-        self.api.present = self.kubelets.present
+        self.admission = Admission(self.store, faults, key)
+        self.server.admission = self._admit
+        self.api.present = lambda resource, held: self.admission.present(
+            resource, self.kubelets.present(resource, held)
+        )
         self._turn = itertools.cycle((0, 1))
         self._serving = False
         self._switch: asyncio.Task[None] | None = None
 
     def fill(self, spec: Document) -> None:
-        """The contents of a new tenant: namespaces, ConfigMaps, and the world's nodes, workloads and deprecated
-        APIs."""
+        """The contents of a new tenant: namespaces, ConfigMaps, and the world's nodes, workloads, webhooks and
+        deprecated APIs. The API servers of one that is in the world from the beginning run for a while already
+        (`up_seconds`); `certificate_days` is how long the certificates of its kubeconfigs are good."""
+        self.certificate_days = spec.get("certificate_days", LEAF_DAYS)
+        if spec:
+            self.metrics.started = time.time() - spec.get("up_seconds", UP_SECONDS)
         add_basics(self.store)
         self.write_kubeadm_config()
         for node in spec.get("nodes", ()):
             self.kubelets.add(node)
             self.workloads.add_mirror_pod(node["name"])
-        proxy = {"namespace": "kube-system", "name": "kube-proxy", "kind": "DaemonSet"}
+        proxy = {"namespace": "kube-system", "name": "kube-proxy", "kind": "DaemonSet", "cpu": "", "memory": ""}
         for workload in (*([proxy] if spec.get("nodes") else []), *spec.get("workloads", ())):
             if self.store.get(NAMESPACES, "", workload["namespace"]) is None:
                 add_basics(self.store, (workload["namespace"],))
             self.workloads.add(workload)
+        for webhook in spec.get("webhooks", ()):
+            add_basics(self.store, (webhook.get("namespace", "guard"),))
+            self.admission.add(webhook)
         for api in spec.get("deprecated_apis", ()):
             self.metrics.add(api)
         self.budgets.settle_all()
@@ -159,6 +172,10 @@ class Tenant:
         self.nodes.monitor()
         self.budgets.settle_all()
 
+    def _admit(self, call: Call) -> None:
+        self._limit_writes(call)
+        self.admission.check(call)
+
     def _limit_writes(self, call: Call) -> None:
         flag = WRITE_FLAGS.get(call.verb, "")
         if self.write_limits.get(flag) and not call.subresource and call.namespace not in UNLIMITED:
@@ -170,6 +187,8 @@ class Tenant:
         """Opens or closes the listener, soon: a control plane without ready pods refuses connections."""
         if self._serving == on and self._switch is None:
             return
+        if on and not self._serving:
+            self.metrics.restart()
         self._serving = on
         if self._switch is None:
             self._switch = asyncio.get_running_loop().create_task(self._follow())
@@ -198,7 +217,7 @@ class Tenant:
         """A newly issued kubeconfig: admin.conf, or super-admin.conf."""
         user = "kubernetes-super-admin" if super_admin else "kubernetes-admin"
         groups = ("system:masters",) if super_admin else (CLUSTER_ADMINS,)
-        return self.authority.client_kubeconfig(f"https://{self.server.endpoint}", user, groups)
+        return self.authority.client_kubeconfig(f"https://{self.server.endpoint}", user, groups, self.certificate_days)
 
     def snapshot(self) -> Document:
         return {
@@ -211,6 +230,8 @@ class Tenant:
             "kubelets": self.kubelets.states,
             "workloads": self.pods.settings,
             "asked": sorted(self.metrics.asked),
+            "up_since": self.metrics.started,
+            "certificate_days": self.certificate_days,
             "tokens": self.access.tokens,
             "store": self.store.snapshot(),
         }
@@ -222,6 +243,8 @@ class Tenant:
         self.kubelets.states.update(snapshot["kubelets"])
         self.pods.settings.update(snapshot["workloads"])
         self.metrics.asked = {_asked(entry) for entry in snapshot["asked"]}
+        self.metrics.started = snapshot.get("up_since", self.metrics.started)
+        self.certificate_days = snapshot.get("certificate_days", LEAF_DAYS)
         self.access.tokens.update(snapshot["tokens"])
         self.store.restore(snapshot["store"])
 

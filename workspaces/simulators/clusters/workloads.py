@@ -24,6 +24,7 @@ from workspaces.simulators.clusters.timers import Timers
 
 KINDS = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFUL_SETS, "DaemonSet": DAEMON_SETS}
 MIRROR = "kubernetes.io/config.mirror"
+REQUESTS = {"cpu": "50m", "memory": "64Mi"}
 
 
 def owner_reference(resource: Resource, owner: Document) -> Document:
@@ -39,12 +40,19 @@ class Workloads:
         store.subscribe(self._changed)
 
     def add(self, spec: Document) -> None:
-        """A workload of the world, its pods running at once: see the world's `workloads`."""
+        """A workload of the world, its pods running at once: see the world's `workloads`.
+
+        Its `cpu` and `memory` are what each pod requests; "" is nothing.
+        """
         namespace, name = spec["namespace"], spec["name"]
         kind, stop = spec.get("kind", "Deployment"), spec.get("grace_seconds", 0)
         labels = {"app": name}
+        requests = {k: v for k, v in {k: spec.get(k, default) for k, default in REQUESTS.items()}.items() if v}
+        container: Document = {"name": name, "image": f"registry.example/{name}:1"}
+        if requests:
+            container["resources"] = {"requests": requests}
         pod_spec: Document = {
-            "containers": [{"name": name, "image": f"registry.example/{name}:1"}],
+            "containers": [container],
             "terminationGracePeriodSeconds": stop or 30,
         }
         if spec.get("empty_dir"):
@@ -105,7 +113,9 @@ class Workloads:
 
     def _pod_changed(self, change: Change) -> None:
         pod = change.document
-        if change.kind != "DELETED":
+        if change.kind == "DELETED":
+            self._timers.soon("room", self._pods.use_room)
+        else:
             self._pods.run(pod)
         owner = controller(pod)
         if not owner or owner["kind"] == "Node":
@@ -180,6 +190,8 @@ class Workloads:
                 self._create_pod(resource if ordinal else REPLICA_SETS, owner, suffix)
         for pod in live[wanted:]:
             self._store.remove(PODS, namespace, pod["metadata"]["name"])
+        if owner is not document:
+            self._report_replica_set(owner, wanted)
         self._report(resource, document, wanted, owner["metadata"]["uid"])
 
     def _create_pod(self, resource: Resource, owner: Document, suffix: str, node: str = "") -> None:
@@ -210,6 +222,20 @@ class Workloads:
         }
         kept = {k: v for k, v in status.items() if v}
         self._store.edit(resource, namespace, name, lambda d: d.update(status=kept))
+
+    def _report_replica_set(self, held: Document, wanted: int) -> None:
+        """What a Deployment's own ReplicaSet wants and has."""
+        live = [p for p in self._pods_of(held["metadata"]["uid"], held["metadata"]["namespace"]) if not terminating(p)]
+        ready = sum(is_ready(p) for p in live)
+        status = {"fullyLabeledReplicas": len(live), "readyReplicas": ready, "availableReplicas": ready}
+        status = {k: v for k, v in status.items() if v}
+        status |= {"replicas": len(live), "observedGeneration": held["metadata"]["generation"]}
+
+        def report(document: Document) -> None:
+            document["spec"]["replicas"] = wanted
+            document["status"] = status
+
+        self._store.edit(REPLICA_SETS, held["metadata"]["namespace"], held["metadata"]["name"], report)
 
     def _reconcile_daemon_set(self, document: Document) -> None:
         namespace, name = document["metadata"]["namespace"], document["metadata"]["name"]
