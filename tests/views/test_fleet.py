@@ -181,6 +181,17 @@ def test_each_filter_shows_exactly_what_its_count_says(alices, alice, workspace,
     }
 
 
+def test_versions_narrow_the_list_and_stay_in_its_addresses(alices, workspace, metal):
+    cast.kubernetes("newest", version="1.36.2")
+    cast.kubernetes("old", version="1.33.9")
+    assert names(alices, version="1.36.2") == ["newest"]
+    assert names(alices, version="1.33.9,1.36.2") == ["newest", "old"]
+    assert names(alices, version="1.3") == []
+    page = alices.get("/workspaces", {"version": "1.33.9,1.36.2"})
+    assert "version=1.33.9%2C1.36.2&amp;sort=-name" in page.content.decode()
+    assert "Show all versions" in page.content.decode()
+
+
 def test_upgradable_means_that_no_refusal_waits_behind_the_click(alices, alice, workspace, metal, catalogue_rows):
     cast.kubernetes("newest", version="1.36.2")
     cast.kubernetes("gated", state="gated")

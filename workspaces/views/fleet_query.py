@@ -38,7 +38,7 @@ COLUMNS = {
 }
 
 
-_IN_ADDRESS = ("q", "state", "type", "organization", "project", "sort", "page")
+_IN_ADDRESS = ("q", "state", "type", "version", "organization", "project", "sort", "page")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class FleetQuery:
     q: str = ""
     state: str = ""
     type: str = ""
+    # Running versions, joined by commas: the page of versions leads here.
+    version: str = ""
     organization: UUID | None = None
     project: UUID | None = None
     sort: str = "name"
@@ -57,12 +59,12 @@ class FleetQuery:
     @property
     def only_state(self) -> bool:
         """Whether nothing but the place and the state narrows the list, so that its count is known already."""
-        return not (self.q or self.type)
+        return not (self.q or self.type or self.version)
 
     @property
     def is_filtered(self) -> bool:
         """Whether clearing the filters would show more."""
-        return bool(self.q or self.type or self.state)
+        return bool(self.q or self.type or self.state or self.version)
 
     def address(self, **changes: object) -> str:
         """The query string of this list with changes; what is as by default is left out."""
@@ -94,19 +96,23 @@ class FleetQuery:
 
     def all_states(self) -> str:
         """The address with neither search, state nor type."""
-        return self.address(q="", state="", type="", page=1) or "?"
+        return self.address(q="", state="", type="", version="", page=1) or "?"
 
     def attention(self) -> str:
         """The address of those that need a person."""
-        return self.address(q="", type="", state="attention", page=1)
+        return self.address(q="", type="", version="", state="attention", page=1)
 
     def upgrading(self) -> str:
         """The address of those that are upgrading."""
-        return self.address(q="", type="", state="upgrading", page=1)
+        return self.address(q="", type="", version="", state="upgrading", page=1)
 
     def upgradable(self) -> str:
         """The address of those that could be upgraded now."""
-        return self.address(q="", type="", state="upgradable", page=1)
+        return self.address(q="", type="", version="", state="upgradable", page=1)
+
+    def any_version(self) -> str:
+        """The address of the same list whatever runs."""
+        return self.address(version="", page=1) or "?"
 
     def turned_to_existing_page(self, total: int) -> FleetQuery:
         """The last page in place of one behind it, saying so."""
@@ -155,6 +161,8 @@ class FleetQuery:
             )
         if self.type:
             workspaces = workspaces.filter(type=self.type)
+        if self.version:
+            workspaces = workspaces.filter(kubernetes_version__in=self.version.split(","))
         match self.state:
             case "attention":
                 return workspaces.exclude(attention="")
@@ -221,6 +229,7 @@ def parse(request: HttpRequest) -> FleetQuery:
         q=request.GET.get("q", "").replace("\0", "").strip()[:100],
         state=_word(request, "state", set(STATES), "a state", notes),
         type=_word(request, "type", {kind for kind, _ in lifecycle.WORKSPACE_TYPES}, "a type", notes),
+        version=request.GET.get("version", "").replace("\0", "").strip()[:500],
         organization=organization,
         project=project,
         sort=sort or "name",
