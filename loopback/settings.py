@@ -249,6 +249,10 @@ LOOPBACK_MAINTENANCE_SECONDS = seconds("LOOPBACK_MAINTENANCE_SECONDS", 60)
 # How often one API key may ask in a minute before it is answered 429.
 LOOPBACK_API_REQUESTS_PER_MINUTE = int(env("LOOPBACK_API_REQUESTS_PER_MINUTE", "600"))
 LOOPBACK_RECONCILE_SECONDS = seconds("LOOPBACK_RECONCILE_SECONDS", 60)
+# How old a preflight may be to refuse a start by it. The first step looks again in any case.
+LOOPBACK_PREFLIGHT_SECONDS = seconds("LOOPBACK_PREFLIGHT_SECONDS", 900)
+# How long the first step looks again at what it cannot tell before it asks for a person.
+LOOPBACK_PREFLIGHT_PATIENCE_SECONDS = seconds("LOOPBACK_PREFLIGHT_PATIENCE_SECONDS", 60)
 LOOPBACK_VENDOR_TIMEOUT = seconds("LOOPBACK_VENDOR_TIMEOUT", 10)
 LOOPBACK_PLAYBOOKS = env("LOOPBACK_PLAYBOOKS")
 LOOPBACK_HCLOUD_ENDPOINT = env("LOOPBACK_HCLOUD_ENDPOINT", "https://api.hetzner.cloud/v1")

@@ -136,7 +136,7 @@ def test_patience_ends_and_a_person_is_asked(workspace: Workspace) -> None:
 
     operation = started(workspace, "one")
     run(operation, one)
-    operation.steps.update(failing_since=timezone.now() - timedelta(hours=2))
+    operation.steps.update(failing_since=timezone.now() - timedelta(hours=2), failures=2)
     Operation.objects.update(wake_at=None)
     run(operation, one)
     assert operation.state == "failed"

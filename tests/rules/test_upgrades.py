@@ -1,6 +1,7 @@
 """Refusals, targets, multi-hop plans and patch targets."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -13,7 +14,9 @@ from workspaces.rules.upgrades import (
     find,
     patch_target,
     plan,
+    recommended,
     refuse_upgrade,
+    route,
     targets,
 )
 
@@ -251,8 +254,8 @@ def test_every_other_version_is_either_a_target_or_has_its_reason():
             "Kamaji in this management cluster accepts versions up to 1.36. "
             "The operator raises the limit after updating Kamaji.",
         ),
-        NotOffered("1.36.4", "not_reachable", step),
-        NotOffered("1.36.0-rc.1", "not_reachable", step),
+        NotOffered("1.36.4", "not_reachable", step, hops=2),
+        NotOffered("1.36.0-rc.1", "not_reachable", step, hops=2),
         NotOffered("1.35.6", "inactive_version", "Withdrawn by the operator: volume detach can hang."),
         NotOffered("1.34.5", "not_reachable", f"1.34.5 {back}"),
         NotOffered("1.33.9", "not_reachable", f"1.33.9 {back}"),
@@ -265,6 +268,60 @@ def test_a_pre_release_is_eligible_but_not_recommended():
     seen = targets(situation, catalogue)
     assert [row.version for row in seen.eligible] == ["1.36.0-rc.1"]
     assert seen.recommended is None
+
+
+def ending(**days):
+    """CATALOGUE with the end of life of these versions, "1_35_7" for 1.35.7."""
+    ends = {name.removeprefix("v").replace("_", "."): day for name, day in days.items()}
+    return [replace(row, end_of_life_on=ends.get(row.version)) for row in CATALOGUE]
+
+
+@pytest.mark.parametrize("choose", [lambda *known: targets(*known).recommended, recommended])
+def test_a_version_that_has_ended_is_recommended_only_when_nothing_else_is_left(choose):
+    today, gone = date(2026, 11, 24), date(2026, 11, 23)
+    assert choose(AT_1_34_8, ending(v1_35_7=gone), today) == "1.35.4"
+    assert choose(AT_1_34_8, ending(v1_35_7=gone, v1_35_4=gone), today) == "1.34.11"
+    assert choose(AT_1_34_8, ending(v1_35_7=gone, v1_35_4=gone, v1_34_11=gone), today) == "1.35.7"
+    assert choose(AT_1_34_8, ending(v1_35_7=today), today) == "1.35.7"
+    assert choose(AT_1_34_8, ending(v1_35_7=gone)) == "1.35.7"
+
+
+def test_what_has_ended_stays_eligible():
+    seen = targets(AT_1_34_8, ending(v1_35_7=date(2020, 1, 1)), date(2026, 11, 24))
+    assert [row.version for row in seen.eligible] == ["1.35.7", "1.35.4", "1.34.11"]
+
+
+def test_versions_are_numbers_and_not_texts():
+    catalogue = [CatalogueVersion(f"1.{minor}.0", active=True) for minor in (8, 9, 10, 11)]
+    situation = replace(
+        AT_1_34_8, running_version="1.9.9", kubelet_versions=("v1.9.9",), kamaji_max="1.11", control_plane_wanted=None
+    )
+    seen = targets(situation, catalogue)
+    assert ([row.version for row in seen.eligible], seen.recommended) == (["1.10.0"], "1.10.0")
+    assert [(row.version, row.hops) for row in seen.not_offered] == [("1.11.0", 2), ("1.9.0", 0), ("1.8.0", 0)]
+    assert [hop.to for hop in plan(situation, "1.11.0", catalogue)] == ["1.10.0", "1.11.0"]
+    patches = [CatalogueVersion(f"1.34.{patch}", active=True) for patch in (10, 9, 11)]
+    assert targets(AT_1_34_8, patches).recommended == "1.34.11"
+    assert refuse_upgrade(replace(AT_1_34_8, kubelet_versions=("v1.34.10",)), "1.34.9", patches).code == "not_reachable"
+
+
+@pytest.mark.parametrize(
+    ("changes", "hops"),
+    [
+        ({}, {"1.36.4": 2, "1.36.0-rc.1": 2}),
+        ({"kubelet_versions": ("v1.31.0",)}, {}),
+        ({"kubelet_versions": ("",)}, {}),
+        ({"kubelet_versions": ("v1.35.7",)}, {"1.36.4": 2, "1.36.0-rc.1": 2}),
+        ({"control_plane_wanted": "v1.35.99"}, {"1.36.4": 2, "1.36.0-rc.1": 2}),
+        ({"running_version": None}, {}),
+        ({"running_version": "1.34.5", "control_plane_wanted": None}, {"1.36.4": 3, "1.35.7": 2, "1.35.4": 2}),
+    ],
+)
+def test_what_is_not_offered_says_how_many_hops_lead_there(changes, hops):
+    seen = targets(replace(AT_1_34_8, **changes), CATALOGUE).not_offered
+    assert {row.version: row.hops for row in seen if row.hops} == hops | (
+        {"1.36.0-rc.1": 3} if changes.get("running_version") else {}
+    )
 
 
 def test_an_open_operation_or_a_gate_does_not_empty_the_list():
@@ -325,6 +382,28 @@ def test_a_plan_does_not_lead_below_what_the_control_plane_was_asked_for():
     hanging = replace(AT_1_34_8, running_version="1.34.5", control_plane_wanted="v1.35.99", kubelet_versions=())
     assert plan(hanging, "1.36.4", CATALOGUE).code == "not_reachable"
     assert len(plan(replace(hanging, control_plane_wanted="v1.34.5"), "1.36.4", CATALOGUE)) == 3
+
+
+def test_no_plan_leads_to_what_kamaji_was_asked_to_pass_already():
+    hanging = replace(AT_1_34_8, control_plane_wanted="v1.35.99")
+    assert plan(hanging, "1.34.11", CATALOGUE).message == (
+        "The control plane has been asked for 1.35.99 already. Kamaji does not go back to 1.34.11."
+    )
+
+
+def test_a_control_plane_that_is_still_asked_for_an_older_minor_goes_on_from_there():
+    behind = replace(AT_1_34_8, control_plane_wanted="v1.33.9")
+    assert message("1.35.7", behind) == (
+        "The control plane is still asked for 1.33.9. Kamaji goes one minor at a time from there."
+    )
+    assert [hop.to for hop in plan(behind, "1.35.7", CATALOGUE)] == ["1.34.11", "1.35.7"]
+
+
+def test_no_plan_leads_below_a_kubelet():
+    ahead = replace(AT_1_34_8, kubelet_versions=("v1.35.7",))
+    assert plan(ahead, "1.35.4", CATALOGUE).message == (
+        "A host runs kubelet 1.35.7. A kubelet must not be newer than its control plane."
+    )
 
 
 def test_a_plan_does_not_stop_below_a_kubelet():
@@ -392,6 +471,49 @@ def test_a_minor_missing_from_the_catalogue_is_named():
 def test_a_plan_can_be_made_while_something_runs():
     busy = replace(AT_1_34_8, state="gated", open_operation=("4f1c", "Order host web-3"))
     assert len(plan(busy, "1.36.4", CATALOGUE)) == 2
+
+
+# --- routes that may start ---
+
+
+def test_without_versions_to_go_through_only_one_hop_is_asked_for():
+    assert route(AT_1_34_8, "1.35.7", CATALOGUE) == plan(AT_1_34_8, "1.35.7", CATALOGUE)
+    assert route(AT_1_34_8, "1.36.4", CATALOGUE).code == "not_reachable"
+
+
+def test_a_route_is_started_as_it_was_shown():
+    assert route(AT_1_34_8, "1.36.4", CATALOGUE, ["v1.35.7"]) == plan(AT_1_34_8, "1.36.4", CATALOGUE)
+    assert len(route(AT_1_34_8, "1.35.7", CATALOGUE, [])) == 1
+
+
+@pytest.mark.parametrize(
+    ("to", "through", "now", "sentence"),
+    [
+        ("1.36.4", ["1.35.4"], ["1.35.7"], "The way to 1.36.4 leads through 1.35.7 now. Look at it and start again."),
+        ("1.36.4", [], ["1.35.7"], "The way to 1.36.4 leads through 1.35.7 now. Look at it and start again."),
+        ("1.35.7", ["1.34.11"], [], "The way to 1.35.7 leads in one hop now. Look at it and start again."),
+    ],
+)
+def test_a_route_that_is_another_one_by_now_is_not_started(to, through, now, sentence):
+    assert route(AT_1_34_8, to, CATALOGUE, through) == Refused("route_changed", sentence, {"through": now})
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"state": "gated"}, "gated"),
+        ({"workspace_type": "baremetal"}, "not_kubernetes"),
+        ({"open_operation": ("4f1c", "Order host web-3")}, "operation_running"),
+        ({"kubelet_versions": ("v1.31.0",)}, "workers_too_old"),
+        ({"kamaji_max": "1.35"}, "not_reachable"),
+    ],
+)
+def test_a_route_is_refused_like_a_single_hop(changes, code):
+    assert route(replace(AT_1_34_8, **changes), "1.36.4", CATALOGUE, ["1.35.7"]).code == code
+
+
+def test_a_route_to_what_runs_finishes_the_workers():
+    assert [hop.to for hop in route(HALF_UPGRADED, "1.35.7", CATALOGUE)] == ["1.35.7"]
 
 
 # --- patches ---

@@ -19,10 +19,13 @@ from workspaces.models.invitation import Invitation
 from workspaces.models.kubeconfig import Kubeconfig
 from workspaces.models.kubernetes import KubernetesVersion, catalogue
 from workspaces.models.maintenance import MaintenancePlan
-from workspaces.models.operation import LogLine, Operation, RunWindow, Step, StepPlan
+from workspaces.models.operation import Operation, RunWindow
 from workspaces.models.package_update import PackageUpdate
+from workspaces.models.preflight import Preflight
 from workspaces.models.pricing import BillingAgreement, ComputeProfile, PriceOverride, ProfileLocation
+from workspaces.models.rollout import Rollout, RolloutMember
 from workspaces.models.sealed import Sealed
+from workspaces.models.step import LogLine, Step, StepPlan
 from workspaces.models.tenancy import Account, Membership, Organization, Project
 from workspaces.models.transfer import Transfer
 from workspaces.models.workspace import Workspace
@@ -53,10 +56,13 @@ __all__ = [
     "Operation",
     "Organization",
     "PackageUpdate",
+    "Preflight",
     "PriceOverride",
     "ProfileLocation",
     "Project",
     "ProviderAccount",
+    "Rollout",
+    "RolloutMember",
     "RunWindow",
     "Sealed",
     "SshKey",

@@ -1,15 +1,17 @@
-"""Long work as rows: an operation on a workspace, its steps in order, and the lines they wrote.
+"""Long work as rows: an operation on a workspace, and what people do with it (stop, continue, skip a host).
 
 PostgreSQL decides who works on what: a step runs only under a lease on its operation. The queue carries the key and
-nothing else. How a step runs and what happens when it fails is `operations/engine.py`.
+nothing else. Steps and log lines are `step.py`; how a step runs and what happens when it fails, `operations/engine.py`.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
@@ -18,22 +20,11 @@ from django.utils import timezone
 
 from workspaces.models.audit import PLATFORM, Actor
 from workspaces.models.event import Event
+from workspaces.models.step import ANEW, OPENED_BY, Step, StepPlan
 from workspaces.models.workspace import Workspace
 from workspaces.rules import lifecycle
+from workspaces.rules.preflight import ACCEPTABLE
 from workspaces.rules.refusal import Refused
-
-
-@dataclass(frozen=True)
-class StepPlan:
-    """A step to be stored: the key of its function, its title in words, and the plain arguments of the function."""
-
-    key: str
-    title: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-    host: str = ""
-    stage: str = ""
-    safe_to_stop: bool = True
-    irreversible: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,13 +168,7 @@ class Operation(models.Model):
                     Step(
                         operation=operation,
                         position=position,
-                        key=step.key,
-                        title=step.title,
-                        arguments=step.arguments,
-                        host=step.host,
-                        stage=step.stage,
-                        safe_to_stop=step.safe_to_stop,
-                        irreversible=step.irreversible,
+                        **asdict(step),
                     )
                     for position, step in enumerate(steps)
                 )
@@ -215,6 +200,66 @@ class Operation(models.Model):
                 )
         self.refresh_from_db()
         return None
+
+    def accept_risks(self, codes: Sequence[str], actor: Actor) -> None:
+        """Note that `actor` takes the risk of these preflight checks (not saved; the event is). Once is enough."""
+        taken = self.parameters.get("accepted_risks", [])
+        known = {risk["code"] for risk in taken}
+        new = [code for code in dict.fromkeys(codes) if code not in known]
+        if not new:
+            return
+        at = timezone.now().isoformat()
+        self.parameters["accepted_risks"] = taken + [{"code": code, "by": actor.name, "at": at} for code in new]
+        Event.record(
+            actor,
+            "upgrade.risk_accepted",
+            workspace=self.workspace,
+            operation=self,
+            summary=f"Accepted the risk of {', '.join(new)}: {self.title}",
+            changes={"accept_risks": [None, new]},
+        )
+
+    @property
+    def accepted_risks(self) -> frozenset[str]:
+        """Codes of the preflight checks that do not stop this operation, because somebody answers for them."""
+        return frozenset(risk["code"] for risk in self.parameters.get("accepted_risks", []))
+
+    def skip_host(self, host: str, reason: str, actor: Actor) -> Refused | None:
+        """Leave `host` as it is for the rest of this operation; its other hosts go on.
+
+        Not while a worker is at that host: what it does could not be told. An ended operation stays ended.
+        """
+        with transaction.atomic():
+            current = Operation.objects.select_for_update().get(pk=self.pk)
+            if not (current.is_open or current.can_be_retried):
+                return Refused("not_open", f"This operation has already ended: {current.get_state_display().lower()}.")
+            left = current.steps.filter(host=host).exclude(state__in=lifecycle.STEP_OVER)
+            left = left.exclude(pk__in=current.opening(host))
+            if not left.exists():
+                return Refused("nothing_left", f"Nothing is left to do on {host}.")
+            if current.lease_token and left.filter(state="running").exists():
+                return Refused(
+                    "host_busy", f"A step on {host} runs at this moment. It can be skipped when that has ended."
+                )
+            left.update(state="skipped", skipped_by=actor.name, message=reason, finished_at=timezone.now(), cause="")
+            if current.is_open and current.state != "paused":
+                current.wake_at = current.dispatched_at = None
+                current.save(update_fields=["wake_at", "dispatched_at"])
+            Event.record(
+                actor,
+                "operation.host_skipped",
+                workspace=current.workspace,
+                operation=current,
+                summary=f"Left {host} as it is in “{current.title}”: {reason}",
+            )
+        self.refresh_from_db()
+        return None
+
+    def opening(self, host: str) -> list[int]:
+        """Steps that open `host` where it has been closed: they are done also when the rest is left out."""
+        closed = self.steps.filter(host=host, key__in=OPENED_BY, state="done").values_list("key", "hop")
+        opened = [Q(host=host, key=OPENED_BY[key], hop=hop) for key, hop in closed]
+        return list(self.steps.filter(reduce(or_, opened)).values_list("pk", flat=True)) if opened else []
 
     def _stop_paused(self, actor: Actor) -> None:
         """End it where it is: a pause is at a safe point, and no worker would come to stop it."""
@@ -250,13 +295,17 @@ class Operation(models.Model):
         self.refresh_from_db()
         return bool(resumed)
 
-    def retry(self, actor: Actor) -> Refused | None:
+    def retry(self, actor: Actor, accept: Sequence[str] = ()) -> Refused | None:
         """Continue from the step at which it failed, was stopped or paused; whoever does so answers for it.
 
-        Automatic work is bound to no window any more then: it goes on at once, and to its end.
+        `accept` are codes of preflight checks whose risk the actor takes from now on. Automatic work is bound to no
+        window any more then: it goes on at once, and to its end.
         """
         from workspaces.models.health import reassess
 
+        if unknown := sorted(set(accept) - ACCEPTABLE):
+            said = f"No risk that can be taken: {', '.join(unknown)}."
+            return Refused("unknown_risk", said, {"accept_risks": unknown})
         try:
             with transaction.atomic():
                 if moved := _moved_away(self.workspace):
@@ -269,9 +318,8 @@ class Operation(models.Model):
                     return already_running(current.workspace)
                 if later.exists():
                     return Refused("superseded", "Another operation has run since. Start a new one instead.")
-                current.steps.filter(state="failed").update(
-                    state="pending", finished_at=None, failures=0, started_at=None, message=""
-                )
+                current.steps.filter(state="failed").update(**ANEW)
+                current.accept_risks(accept, actor)
                 current.state = "pending"
                 current.finished_at = current.stop_requested_at = current.wake_at = current.dispatched_at = None
                 current.lane, current.window_opens_at, current.pause_reason = "", None, ""
@@ -299,56 +347,3 @@ def already_running(workspace: Workspace) -> Refused:
         f"{running.title} is running. Wait for it to end, or stop it." if running else "Another operation is running.",
         {"operation": str(running.pk)} if running else {},
     )
-
-
-class Step(models.Model):
-    """One step of an operation. It may run twice: it looks before it acts."""
-
-    id = models.BigAutoField(primary_key=True)
-    operation = models.ForeignKey(Operation, models.CASCADE, related_name="steps")
-    position = models.PositiveSmallIntegerField()
-    key = models.CharField(max_length=60, help_text="Names the function; kept while any operation with it is open.")
-    title = models.CharField(max_length=200)
-    arguments = models.JSONField(default=dict, blank=True)
-    host = models.CharField(max_length=63, blank=True)
-    stage = models.CharField(max_length=20, blank=True, help_text="Column of the timetable.")
-    safe_to_stop = models.BooleanField(default=True, help_text="The operation may stop before this step.")
-    irreversible = models.BooleanField(default=False)
-    state = models.CharField(max_length=10, choices=lifecycle.STEP_STATES, default="pending")
-    attempts = models.PositiveIntegerField(default=0)
-    failures = models.PositiveIntegerField(default=0, help_text="Temporary failures in a row.")
-    failing_since = models.DateTimeField(null=True, blank=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    message = models.TextField(blank=True)
-    memory = models.JSONField(default=dict, blank=True, help_text="What the step has to know when it runs again.")
-
-    class Meta:
-        ordering = ("position",)
-        constraints = [
-            models.UniqueConstraint(fields=["operation", "position"], name="step_position_once"),
-            models.CheckConstraint(
-                condition=Q(state__in=[s for s, _ in lifecycle.STEP_STATES]), name="step_state_known"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.title
-
-
-class LogLine(models.Model):
-    """One line of an operation's log, as the page shows it."""
-
-    id = models.BigAutoField(primary_key=True)
-    operation = models.ForeignKey(Operation, models.CASCADE, related_name="lines")
-    at = models.DateTimeField(default=timezone.now)
-    source = models.CharField(max_length=63, blank=True)
-    level = models.CharField(max_length=5, default="info", choices=[("info", "Info"), ("warn", "Warning")])
-    text = models.CharField(max_length=1000)
-
-    class Meta:
-        ordering = ("id",)
-        indexes = [models.Index(fields=["operation", "id"], name="log_line_by_operation")]
-
-    def __str__(self) -> str:
-        return self.text

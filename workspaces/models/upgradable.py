@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils import timezone
 
 from workspaces.models.kubernetes import catalogue
 from workspaces.rules import upgrades
@@ -23,7 +24,7 @@ class Upgradable:
 
     def __init__(self, busy: Collection[UUID]) -> None:
         """`busy` are the workspaces with an open operation."""
-        self._catalogue = catalogue()
+        self._catalogue, self._today = catalogue(), timezone.now().date()
         self._best: dict[Versions, str] = {}
         # Nothing but the versions stands between these and an upgrade.
         self.free = Q(type="kubernetes", state="active") & ~Q(pk__in=busy)
@@ -49,5 +50,5 @@ class Upgradable:
                 kamaji_max=limit or "",
                 control_plane_wanted=wanted or None,
             )
-            known = self._best[versions] = upgrades.targets(situation, self._catalogue).recommended or ""
+            known = self._best[versions] = upgrades.recommended(situation, self._catalogue, self._today) or ""
         return known

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import suppress
 
 import django_rq
 from django.db import transaction
@@ -50,7 +51,11 @@ def _enqueue(operation_id: uuid.UUID) -> bool:
 
 def queued() -> set[uuid.UUID]:
     """Keys of the operations that wait on the queue. Raises RedisError when the queue cannot be reached."""
-    return {uuid.UUID(job_id.partition("-")[0]) for job_id in django_rq.get_queue("operations").get_job_ids()}
+    found = set()
+    for job_id in django_rq.get_queue("operations").get_job_ids():
+        with suppress(ValueError):  # somebody else's job: it must not keep all operations from being woken
+            found.add(uuid.UUID(job_id.partition("-")[0]))
+    return found
 
 
 def look_soon(workspace: Workspace) -> None:
@@ -72,6 +77,19 @@ def _enqueue_fetch(kubeconfig_id: uuid.UUID) -> None:
         django_rq.get_queue("ticks").enqueue("workspaces.jobs.fetch_kubeconfig", str(kubeconfig_id), **options)
     except RedisError as error:
         logger.warning("Kubeconfig %s not handed to the queue, the scheduler repeats it: %s", kubeconfig_id, error)
+
+
+def preflight_soon(preflight_id: uuid.UUID) -> None:
+    """Have a worker look once the surrounding transaction is committed; one that is lost is asked for again."""
+    transaction.on_commit(lambda: _enqueue_preflight(preflight_id), robust=True)
+
+
+def _enqueue_preflight(preflight_id: uuid.UUID) -> None:
+    options = {"job_timeout": 120, "ttl": 120, "failure_ttl": 3600}
+    try:
+        django_rq.get_queue("ticks").enqueue("workspaces.jobs.run_preflight", str(preflight_id), **options)
+    except RedisError as error:
+        logger.warning("Preflight %s not handed to the queue: %s", preflight_id, error)
 
 
 def backlog(queue: str) -> int:

@@ -17,16 +17,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from workspaces.models import PLATFORM, Event, LogLine, Operation, Step, Workspace
 from workspaces.models.health import reassess
 from workspaces.operations import dispatch
 from workspaces.providers.errors import Permanent, ProviderError, Temporary
+from workspaces.rules import lifecycle
 
 logger = logging.getLogger(__name__)
 LONGEST_PAUSE = 300.0
+# However long it took: where no worker came for an hour, a step has failed twice in it and tells of two bad moments.
+FEWEST_FAILURES = 3
+# Columns of a step that its outcome may change.
+SETTLED = ("state", "finished_at", "message", "cause", "who_can_fix", "failures", "failing_since")
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,15 @@ class Done:
 
 @dataclass(frozen=True)
 class Wait:
-    """Not yet: run the same step again in `seconds`; `why` is shown meanwhile."""
+    """Not yet: run the same step again in `seconds`; `why` is shown meanwhile.
+
+    Where it is known what holds it up, `cause` is its code (see `diagnosis`) and `who_can_fix` names people.
+    """
 
     seconds: float
     why: str
+    cause: str = ""
+    who_can_fix: str = ""
 
 
 Outcome = Done | Wait
@@ -77,6 +87,11 @@ class Context:
         if last != text[:1000]:
             LogLine.objects.create(operation=self.operation, source=self._source, level=level, text=text[:1000])
 
+    def again(self, why: str, *, cause: str = "", who_can_fix: str = "") -> Wait:
+        """Wait and look once more: soon at first, since most of the world answers at once, then every few seconds."""
+        soon = max(0.5, self.waited / 2)
+        return Wait(min(soon, settings.LOOPBACK_POLL_SECONDS), why, cause, who_can_fix)
+
     def remember(self, **values: Any) -> None:
         """Keep values for the next run of this step, at once (a killed worker must not lose them)."""
         self.step.memory |= values
@@ -107,6 +122,10 @@ def run_one_step(
             outcome = function(context)
         except ProviderError as error:
             outcome = error
+        except (OperationalError, InterfaceError) as error:
+            # PostgreSQL was away. While it is, nothing can be stored: the lease runs out, and the step is repeated.
+            connection.close()
+            outcome = Temporary("unreachable", f"PostgreSQL did not answer ({type(error).__name__}).")
         except Exception as error:
             # A defect of ours: shown as one, never repeated blindly. The trace goes to the log, not to the page.
             logger.exception("Step %s of operation %s broke", context.step.key, operation_id)
@@ -123,7 +142,7 @@ def _claim(operation_id: uuid.UUID, guard: Guard) -> Context | None:
         operation = due.select_for_update(of=("self",)).filter(pk=operation_id).first()
         if operation is None:
             return None
-        step = operation.steps.exclude(state__in=("done", "skipped")).order_by("position").first()
+        step = operation.steps.exclude(state__in=lifecycle.STEP_OVER).order_by("position").first()
         if step is None:
             _finish(operation, "succeeded", now)
             return None
@@ -158,8 +177,13 @@ def _lease_renewed(context: Context) -> Iterator[None]:
             while not done.wait(period):
                 until = timezone.now() + timedelta(seconds=settings.LOOPBACK_LEASE_SECONDS)
                 held = Operation.objects.filter(pk=context.operation.pk, lease_token=context.lease)
-                if not held.update(lease_until=until):
-                    context.lease_lost.set()
+                try:
+                    if not held.update(lease_until=until):
+                        context.lease_lost.set()
+                except DatabaseError as error:
+                    # An end of the renewing here would let another worker begin the step beside this one.
+                    logger.warning("Operation %s: lease not renewed, tried again: %s", context.operation.pk, error)
+                    connection.close()
         finally:
             connection.close()
 
@@ -193,12 +217,13 @@ def _settle(context: Context, outcome: Outcome | ProviderError) -> None:
                 _step_done(operation, step, outcome, now)
             case Wait():
                 step.failures, step.failing_since = 0, None
+                step.cause, step.who_can_fix = outcome.cause, outcome.who_can_fix[:200]
                 _pause(operation, step, outcome.seconds, outcome.why, now)
             case Temporary() if not _out_of_patience(step, now):
                 _repeat(operation, step, outcome, now)
             case _:
                 _fail(operation, step, outcome, now)
-        step.save(update_fields=["state", "finished_at", "message", "failures", "failing_since"])
+        step.save(update_fields=SETTLED)
         operation.save()
         if operation.state == "running":
             dispatch.run_soon(operation.pk)
@@ -208,12 +233,13 @@ def _step_done(operation: Operation, step: Step, outcome: Done, now: datetime) -
     """Close the step; the operation has succeeded when it was the last, else the next step is due at once."""
     step.state, step.finished_at, step.message = "done", now, outcome.message
     step.failures, step.failing_since = 0, None
+    step.cause = step.who_can_fix = ""
     if step.irreversible and operation.irreversible_since is None:
         operation.irreversible_since = now
     LogLine.objects.create(
         operation=operation, source=step.host or "plan", text=f"{step.title}: {outcome.message or 'done'}"[:1000]
     )
-    if not operation.steps.exclude(pk=step.pk).exclude(state__in=("done", "skipped")).exists():
+    if not operation.steps.exclude(pk=step.pk).exclude(state__in=lifecycle.STEP_OVER).exists():
         _finish(operation, "succeeded", now)
         return
     operation.state = "running"  # between two steps as well: pending is what has not begun
@@ -228,15 +254,17 @@ def _pause(operation: Operation, step: Step, seconds: float, why: str, now: date
 
 
 def _out_of_patience(step: Step, now: datetime) -> bool:
-    """Whether a temporary failure has been repeated for long enough to ask a person."""
+    """Whether a temporary failure has been repeated for long enough, and often enough, to ask a person."""
     patience = timedelta(seconds=settings.LOOPBACK_PATIENCE_SECONDS)
-    return step.failing_since is not None and now - step.failing_since > patience
+    failed = step.failures + 1  # with the one that has just been seen
+    return step.failing_since is not None and now - step.failing_since > patience and failed >= FEWEST_FAILURES
 
 
 def _repeat(operation: Operation, step: Step, error: Temporary, now: datetime) -> None:
     """Repeat later: after the vendor's own delay, or after a pause that doubles with each failure in a row."""
     step.failures += 1
     step.failing_since = step.failing_since or now
+    step.cause, step.who_can_fix = error.code, error.who_can_fix[:200]
     pause = error.delay if error.delay is not None else min(2.0 ** min(step.failures, 20), LONGEST_PAUSE)
     _pause(operation, step, pause, f"{error.message} Repeated in {pause:.0f} s ({step.failures} failed so far).", now)
     LogLine.objects.create(operation=operation, source=step.host or "plan", level="warn", text=error.message[:1000])
@@ -245,8 +273,9 @@ def _repeat(operation: Operation, step: Step, error: Temporary, now: datetime) -
 def _fail(operation: Operation, step: Step, error: ProviderError, now: datetime) -> None:
     """Stop here and say what happened and who can fix it; a person continues from this step."""
     step.state, step.finished_at, step.message = "failed", now, error.message
+    step.cause, step.who_can_fix = error.code, error.who_can_fix[:200]
     operation.error_code, operation.error_message = error.code, error.message
-    operation.error_who_can_fix = error.who_can_fix
+    operation.error_who_can_fix = error.who_can_fix[:200]
     LogLine.objects.create(operation=operation, source=step.host or "plan", level="warn", text=error.message[:1000])
     _finish(operation, "failed", now)
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from workspaces.models import Host, Operation
-from workspaces.operations import connections
+from workspaces.operations import connections, diagnosis
 from workspaces.operations.engine import Context, Done, Outcome, Wait
 from workspaces.providers.cluster import Blocked, Cluster, Node, Pod
 from workspaces.providers.errors import Permanent
@@ -70,12 +70,19 @@ def drain(context: Context) -> Outcome:
         if not leaving:
             return Done("no pod left that has to move")
         blocked = _evict(cluster, leaving, context)
+        # What had nothing to finish is gone at once.
+        leaving = [pod for pod in cluster.pods_on(host.node_name) if pod.must_leave]
+        if not leaving:
+            return Done("every pod that had to move has moved")
+        held_up = diagnosis.of_drain(cluster, blocked) if blocked else None
         if context.waited > settings.LOOPBACK_DRAIN_DEADLINE:
             # Nothing on the node has been changed yet, so it may work on while a person decides.
             cluster.uncordon(host.node_name, marker(context))
-            raise _never_drained(host, leaving, blocked)
+            raise _never_drained(host, leaving, held_up)
     left = f"{len(leaving)} pod{'s' if len(leaving) != 1 else ''} left"
-    return Wait(settings.LOOPBACK_POLL_SECONDS, f"{left}; {blocked.message}" if blocked else left)
+    if held_up is None:
+        return context.again(left)
+    return context.again(f"{left}: {held_up.message}", cause=held_up.cause, who_can_fix=held_up.who_can_fix)
 
 
 def _evict(cluster: Cluster, pods: list[Pod], context: Context) -> Blocked | None:
@@ -98,20 +105,15 @@ def _evict(cluster: Cluster, pods: list[Pod], context: Context) -> Blocked | Non
     return blocked
 
 
-def _never_drained(host: Host, leaving: list[Pod], blocked: Blocked | None) -> Permanent:
+def _never_drained(host: Host, leaving: list[Pod], held_up: diagnosis.Finding | None) -> Permanent:
     names = ", ".join(f"{pod.namespace}/{pod.name}" for pod in leaving[:5])
-    minutes = settings.LOOPBACK_DRAIN_DEADLINE / 60
-    if blocked:
-        return Permanent(
-            "conflict",
-            f"{host.name} could not be drained in {minutes:.0f} min: disruption budget {blocked.budget} allows no "
-            f"eviction. Left: {names}. The host takes pods again.",
-            who_can_fix=f"The owners of {blocked.budget}: add a replica or allow one disruption, then continue.",
-        )
+    why = f": {held_up.message}" if held_up else ""
+    who = held_up.who_can_fix if held_up else "The owners of these pods: find out why they do not end."
     return Permanent(
-        "conflict",
-        f"{host.name} could not be drained in {minutes:.0f} min. Left: {names}. The host takes pods again.",
-        who_can_fix="The owners of these pods: find out why they do not end, then continue.",
+        held_up.cause if held_up else "conflict",
+        f"{host.name} could not be drained in {settings.LOOPBACK_DRAIN_DEADLINE / 60:.0f} min{why}. "
+        f"Left: {names}. The host takes pods again.",
+        who_can_fix=f"{who} Then continue.",
     )
 
 
@@ -148,19 +150,28 @@ def verify(context: Context, lease_before: datetime | None, *, version: str = ""
 def not_back(context: Context, host: Host, why: str) -> Wait:
     """Wait for a host that has been restarted; past the deadline a person has to look."""
     if context.waited > settings.LOOPBACK_NODE_DEADLINE:
-        closed = " It stays closed to new pods." if host.node_name else ""
+        minutes = settings.LOOPBACK_NODE_DEADLINE / 60
+        more = ["It stays closed to new pods."] if host.node_name else []
         raise Permanent(
             "unreachable",
-            f"{host.name} has not come back in {settings.LOOPBACK_NODE_DEADLINE / 60:.0f} min: {why}.{closed}",
+            " ".join(
+                [f"{host.name} has not come back in {minutes:.0f} min: {why}.", *more, diagnosis.of_host(host)]
+            ).strip(),
             who_can_fix=f"Whoever can sign in to {host.name}, or to its console. Then continue.",
         )
-    return Wait(settings.LOOPBACK_POLL_SECONDS, why)
+    return context.again(why)
 
 
 def uncordon(context: Context) -> Outcome:
-    """Take pods again, if it was this operation that closed the node."""
+    """Take pods again, if it was this operation that closed the node.
+
+    A host that was left out and is not Ready stays closed: what was half done on it has to be looked at first.
+    """
     host = host_of(context)
+    left_out = context.operation.steps.filter(host=host.name, state="skipped").exists()
     with connections.tenant(context.workspace) as cluster:
+        if left_out and cluster.node(host.node_name).ready != "True":
+            return Done("stays closed to new pods: it was left out, and is not Ready")
         if cluster.uncordon(host.node_name, marker(context)):
             return Done("takes pods again")
         node = cluster.node(host.node_name)
@@ -170,10 +181,19 @@ def uncordon(context: Context) -> Outcome:
 
 
 def open_what_is_left(context: Context) -> list[Node]:
-    """Open nodes that this operation closed and has not opened; returns all nodes as they were seen."""
+    """Open nodes that this operation closed and has not opened; returns all nodes as they were seen.
+
+    A host that was left out and is not Ready stays closed, see `uncordon`.
+    """
+    left_out = context.operation.steps.filter(state="skipped").values_list("host", flat=True)
+    closed = set(context.workspace.hosts.filter(name__in=left_out).values_list("node_name", flat=True))
     with connections.tenant(context.workspace) as cluster:
         seen = cluster.nodes()
         for node in seen:
-            if node.cordoned_by == marker(context) and cluster.uncordon(node.name, marker(context)):
+            if node.cordoned_by != marker(context):
+                continue
+            if node.name in closed and node.ready != "True":
+                context.say(f"{node.name} was left out, is not Ready, and stays closed to new pods", level="warn")
+            elif cluster.uncordon(node.name, marker(context)):
                 context.say(f"{node.name} was still closed by this operation and takes pods again", level="warn")
     return seen

@@ -184,8 +184,11 @@ def _maintain(
         known = outlook.facts
         if refused := upgrades.refuse_upgrade(known.situation, kubernetes.to, known.catalogue):
             return refused
-        steps += upgrade.plan(workspace, kubernetes.to)
-        parameters |= {"from": kubernetes.from_, "to": kubernetes.to}
+        hops = upgrades.plan(known.situation, kubernetes.to, known.catalogue)
+        if isinstance(hops, Refused):
+            return hops
+        steps += upgrade.plan(workspace, hops)
+        parameters |= upgrade.parameters(workspace, hops)
     done = " and ".join(item.sentence for item in (os, kubernetes) if item)
     title = f"Maintain {workspace.name}: {done}"
     operation = Operation.start(

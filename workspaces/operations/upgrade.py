@@ -1,28 +1,30 @@
-"""Moving a workspace to another Kubernetes version: the control plane through Kamaji, then each host over SSH.
+"""Moving a workspace to another Kubernetes version: hop after hop, the control plane through Kamaji, then each host.
 
-Forward only: once Kamaji has taken the new version there is no way back, so no step has an undo. What may be started is
-decided by `rules/upgrades.py`, at the click and again as the first step.
+What may be started is decided by `rules/upgrades.py`, at the click and again as the first step of every hop, which also
+looks whether anything stands in its way (`readiness.py`). The control plane's steps are `control_plane.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import batched
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from workspaces.models import Actor, Host, Operation, RunWindow, StepPlan, Workspace
+from workspaces.models import Actor, Host, Operation, Preflight, RunWindow, StepPlan, Workspace
 from workspaces.models.outlook import look
-from workspaces.operations import connections, dispatch, nodes
-from workspaces.operations.engine import Context, Done, Outcome, StepFunction, Wait
+from workspaces.operations import connections, control_plane, dispatch, nodes, readiness
+from workspaces.operations.control_plane import target_of
+from workspaces.operations.engine import Context, Done, Outcome, StepFunction
 from workspaces.providers.errors import Permanent
-from workspaces.providers.kamaji import ControlPlane
-from workspaces.rules import upgrades, versions
+from workspaces.rules import preflight as checks
+from workspaces.rules import upgrades
+from workspaces.rules.preflight import Check
 from workspaces.rules.refusal import Refused
+from workspaces.rules.upgrades import Hop
 
 KIND = "upgrade"
 STAGES = (
@@ -36,29 +38,74 @@ STAGES = (
 
 
 # --- Starting ---------------------------------------------------------------------------------------------------------
-def start(workspace: Workspace, target: str, *, actor: Actor, window: RunWindow | None = None) -> Operation | Refused:
-    """Start moving `workspace` to the catalogue version `target`, or say why not. Automatic work names its `window`."""
-    known = look(workspace, timezone.now()).facts
-    refused = upgrades.refuse_upgrade(known.situation, target, known.catalogue)
-    if refused:
+def start(
+    workspace: Workspace,
+    target: str,
+    *,
+    actor: Actor,
+    window: RunWindow | None = None,
+    accept: Sequence[str] = (),
+    through: Sequence[str] | None = None,
+) -> Operation | Refused:
+    """Start moving `workspace` to the catalogue version `target`, or say why not. Automatic work names its `window`.
+
+    `accept` are the codes of preflight checks whose risk the actor takes. `through` confirms the versions in between,
+    where there are any; without it only one hop is made.
+    """
+    now = timezone.now()
+    known = look(workspace, now)
+    hops = upgrades.route(known.situation, target, known.facts.catalogue, through)
+    if isinstance(hops, Refused):
+        return hops
+    if window is None and (refused := _refuse_known(workspace, hops[0].to, accept, now)):
         return refused
-    running = workspace.kubernetes_version
-    title = f"Upgrade {workspace.name} from {running} to {target}"
-    if running == target:
-        title = f"Move the hosts left behind of {workspace.name} to {target}"
     with transaction.atomic():
         operation = Operation.start(
             workspace,
             KIND,
-            title,
-            plan(workspace, target),
+            _title(workspace, hops),
+            plan(workspace, hops),
             actor=actor,
-            parameters={"from": running, "to": target, "pace": pace(workspace)},
+            parameters=parameters(workspace, hops),
             window=window,
         )
         if isinstance(operation, Operation):
+            operation.accept_risks(accept, actor)
+            operation.save(update_fields=["parameters"])
             dispatch.run_soon(operation.pk)
     return operation
+
+
+def _refuse_known(workspace: Workspace, target: str, accept: Sequence[str], now: datetime) -> Refused | None:
+    """What a recent look has found to stand in the way. Without one the first step finds it."""
+    unknown = sorted(set(accept) - checks.ACCEPTABLE)
+    if unknown:
+        return Refused("unknown_risk", f"No risk that can be taken: {', '.join(unknown)}.", {"accept_risks": unknown})
+    latest = Preflight.latest(workspace, target)
+    if latest is None or not latest.is_fresh(now):
+        return None
+    stopping = checks.stopping([Check.of(one) for one in latest.checks], accepted=accept, automatic=False)
+    return (
+        Refused("preflight_failed", readiness.in_words(stopping), {"checks": [one.code for one in stopping]})
+        if stopping
+        else None
+    )
+
+
+def _title(workspace: Workspace, hops: Sequence[Hop]) -> str:
+    running, target = hops[0].from_, hops[-1].to
+    if running == target:
+        return f"Move the hosts left behind of {workspace.name} to {target}"
+    by_way_of = f" in {len(hops)} hops" if len(hops) > 1 else ""
+    return f"Upgrade {workspace.name} from {running} to {target}{by_way_of}"
+
+
+def parameters(workspace: Workspace, hops: Sequence[Hop]) -> dict[str, object]:
+    """What the operation keeps of its plan: the ends, the hops between them, and the pace on hosts."""
+    told = [asdict(hop) for hop in hops]
+    for one in told:
+        one["from"] = one.pop("from_")
+    return {"from": hops[0].from_, "to": hops[-1].to, "pace": pace(workspace), "hops": told}
 
 
 def pace(workspace: Workspace) -> str:
@@ -67,18 +114,30 @@ def pace(workspace: Workspace) -> str:
     return f"{number} at a time" if number > 1 else "one at a time"
 
 
-def plan(workspace: Workspace, target: str) -> Iterator[StepPlan]:
-    """The steps in order: control plane, then group after group of hosts. It may stop before a group, never within."""
-    yield StepPlan("check", "Check again that the upgrade may start")
+def plan(workspace: Workspace, hops: Sequence[Hop], hosts: Sequence[Host] | None = None) -> Iterator[StepPlan]:
+    """The steps in order, hop after hop: control plane, then group after group of hosts where they move.
+
+    It may stop before a group, never within. `hosts` are all of its nodes unless given; those known to run a hop's
+    version already (an upgrade that was stopped and is continued) are not drained again.
+    """
+    nodes_of = list(workspace.hosts.exclude(node_name="").order_by("name"))
+    for number, hop in enumerate(hops, start=1):
+        moving = [host for host in nodes_of if host.kubelet_version != hop.to] if hosts is None else hosts
+        for step in _hop_plan(workspace, hop, moving):
+            yield replace(step, arguments=step.arguments | {"to": hop.to}, hop=number if len(hops) > 1 else 0)
+
+
+def _hop_plan(workspace: Workspace, hop: Hop, hosts: Sequence[Host]) -> Iterator[StepPlan]:
+    target = hop.to
+    yield StepPlan("check", f"Check again that the upgrade to {target} may start")
     yield StepPlan("set_version", f"Set the control plane to {target}", irreversible=True)
     yield StepPlan("roll_out", f"Wait until Kamaji has rolled out {target}")
     yield StepPlan("confirm", f"Confirm that the API server answers as {target}")
     yield StepPlan("kubeadm_config", f"Wait until kubeadm-config names {target}")
-    # Hosts known to run it already (an upgrade that was stopped and is continued) are not drained again.
-    hosts = workspace.hosts.exclude(node_name="").exclude(kubelet_version=target).order_by("name")
-    for group in batched(hosts, max(1, workspace.upgrade_hosts_at_once), strict=False):
-        yield from _group_plan(group, target)
-    yield StepPlan("finish", f"Confirm that every host runs {target}")
+    if hop.workers_move:
+        for group in batched(hosts, max(1, workspace.upgrade_hosts_at_once), strict=False):
+            yield from _group_plan(group, target)
+        yield StepPlan("finish", f"Confirm that every host runs {target}")
 
 
 def _group_plan(group: Sequence[Host], target: str) -> Iterator[StepPlan]:
@@ -97,122 +156,6 @@ def _group_plan(group: Sequence[Host], target: str) -> Iterator[StepPlan]:
             untouched = key == "kubeadm" or (key == "cordon" and host == group[0])
             words = title.format(target=target, host=host.name)
             yield StepPlan(key, words, {"host": str(host.pk)}, host=host.name, stage=key, safe_to_stop=untouched)
-
-
-# --- Control plane ----------------------------------------------------------------------------------------------------
-def _target(context: Context) -> str:
-    return str(context.operation.parameters["to"])
-
-
-def check(context: Context) -> Outcome:
-    """The guards of the click, once more, with the control plane and the nodes as they are at this moment."""
-    workspace, target = context.workspace, _target(context)
-    with connections.tenant(workspace) as cluster:
-        kubelets = {node.name: node.kubelet_version for node in cluster.nodes()}
-    with connections.control_plane(workspace) as (_, seen):
-        _refuse_stuck(seen)
-    known = look(workspace, context.now).facts
-    fresh = replace(
-        known.situation,
-        running_version=seen.running_version or known.situation.running_version,
-        kubelet_versions=tuple(kubelets.values()),
-        control_plane_wanted=seen.wanted_version,
-        open_operation=None,  # this one
-    )
-    refused = upgrades.refuse_upgrade(fresh, target, known.catalogue)
-    if refused:
-        raise Permanent(
-            refused.code, refused.message, who_can_fix="An administrator, by choosing a version that is offered."
-        )
-    unmanaged = sorted(set(kubelets) - set(workspace.hosts.values_list("node_name", flat=True)))
-    if unmanaged:
-        context.say(f"Not managed by Loopback and left as they are: {', '.join(unmanaged)}", level="warn")
-    return Done(f"control plane {seen.running_version}, {len(kubelets)} hosts")
-
-
-def _refuse_stuck(seen: ControlPlane) -> None:
-    """Kamaji accepts a version for these and then does nothing, without a word."""
-    if seen.deleting:
-        raise Permanent("conflict", "The control plane is being deleted.")
-    if seen.paused:
-        raise Permanent(
-            "configuration",
-            "The control plane carries the annotation kamaji.clastix.io/paused, so Kamaji would not move it.",
-            who_can_fix="The operator of the platform, by removing the annotation. Then continue.",
-        )
-    if seen.status == "Sleeping":
-        raise Permanent("configuration", "The control plane is asleep (0 replicas): nothing would run the new version.")
-
-
-def set_version(context: Context) -> Outcome:
-    """Send the one patch that moves the control plane, unless it has been sent already."""
-    target = _target(context)
-    with connections.control_plane(context.workspace) as (kamaji, seen):
-        _refuse_stuck(seen)
-        if seen.wanted_version == target:
-            return Done("already set")
-        if versions.precedence(seen.wanted_version) > versions.precedence(target):
-            # Kamaji ignores the patch number when it compares, so it would let this through.
-            raise Permanent(
-                "conflict",
-                f"The control plane has been set to {seen.wanted_version} meanwhile, which is newer than {target}.",
-                who_can_fix="Nobody has to: this upgrade is no longer needed.",
-            )
-        kamaji.set_version(seen, target)
-    return Done(f"Kamaji has taken {target}. From here there is no way back")
-
-
-def roll_out(context: Context) -> Outcome:
-    """Wait for the whole finish predicate: right after the patch the old Ready is still shown."""
-    target = _target(context)
-    with connections.control_plane(context.workspace) as (_, seen):
-        if seen.has_finished(target):
-            return Done(f"{seen.ready_replicas} of {seen.replicas} replicas run {target}")
-        if seen.wanted_version != target:
-            raise Permanent(
-                "conflict",
-                f"Somebody else has set the control plane to {seen.wanted_version} meanwhile.",
-                who_can_fix="An administrator, by finding out who changes this control plane.",
-            )
-    why = f"Kamaji says {seen.status or 'nothing'}, running {seen.running_version}"
-    if seen.paused:
-        why = "the annotation kamaji.clastix.io/paused keeps Kamaji from working"
-    if context.waited > settings.LOOPBACK_CONTROL_PLANE_DEADLINE:
-        raise Permanent(
-            "cloud_api",
-            f"The control plane has not reached {target} in {context.waited / 60:.0f} min: {why}. "
-            "The old version keeps serving.",
-            who_can_fix="The operator of the management cluster: the control plane's pods and Kamaji's log say why.",
-        )
-    return Wait(settings.LOOPBACK_POLL_SECONDS, why)
-
-
-def confirm(context: Context) -> Outcome:
-    """Ask the API server itself, several times: behind its address there may be several replicas."""
-    target = _target(context)
-    with connections.tenant(context.workspace) as cluster:
-        answers = cluster.answers(3)
-    if answers == {target}:
-        context.workspace.observe_version(target)
-        context.workspace.save(update_fields=["kubernetes_version", "version_key"])
-        return Done(f"the API server answers as {target}")
-    return _wait_for(context, f"the API server still answers as {', '.join(sorted(answers - {target}))}")
-
-
-def kubeadm_config(context: Context) -> Outcome:
-    """`kubeadm upgrade node` takes its target from this ConfigMap, which Kamaji refreshes a little after Ready."""
-    target = _target(context)
-    with connections.tenant(context.workspace) as cluster:
-        named = cluster.kubeadm_version()
-    if named == target:
-        return Done(f"kubeadm-config names {target}")
-    return _wait_for(context, f"kubeadm-config names {named or 'no version'}")
-
-
-def _wait_for(context: Context, why: str) -> Wait:
-    if context.waited > settings.LOOPBACK_CONTROL_PLANE_DEADLINE:
-        raise Permanent("cloud_api", f"Still waiting after {context.waited / 60:.0f} min: {why}.")
-    return Wait(settings.LOOPBACK_POLL_SECONDS, why)
 
 
 # --- Hosts ------------------------------------------------------------------------------------------------------------
@@ -235,7 +178,7 @@ def _playbook(context: Context, name: str) -> Outcome:
     result = connections.run_playbook(
         name,
         host,
-        {"kubernetes_version": _target(context)},
+        {"kubernetes_version": target_of(context)},
         on_output=context.say,
         cancelled=context.lease_lost.is_set,
     )
@@ -246,16 +189,20 @@ def _playbook(context: Context, name: str) -> Outcome:
 
 def verify(context: Context) -> Outcome:
     """The host is back, on the new version."""
-    step = context.operation.steps.get(key="kubelet", arguments__host=context.step.arguments["host"])
+    step = context.operation.steps.get(
+        key="kubelet", hop=context.step.hop, arguments__host=context.step.arguments["host"]
+    )
     before = step.memory.get("lease_before")
-    return nodes.verify(context, datetime.fromisoformat(before) if before else None, version=_target(context))
+    return nodes.verify(context, datetime.fromisoformat(before) if before else None, version=target_of(context))
 
 
 def finish(context: Context) -> Outcome:
     """Ask once more, all of it: every node's version, and that none is left closed by us."""
-    target = _target(context)
+    target = target_of(context)
     seen = nodes.open_what_is_left(context)
-    ours = set(context.workspace.hosts.exclude(node_name="").values_list("node_name", flat=True))
+    skipped = set(context.operation.steps.filter(state="skipped").values_list("host", flat=True))
+    hosts = context.workspace.hosts.exclude(node_name="")
+    ours = set(hosts.exclude(name__in=skipped).values_list("node_name", flat=True))
     behind = [f"{node.name} ({node.kubelet_version})" for node in seen if node.kubelet_version != target]
     missed = [node.name for node in seen if node.name in ours and node.kubelet_version != target]
     if missed:
@@ -268,16 +215,16 @@ def finish(context: Context) -> Outcome:
     context.workspace.control_plane_wanted = target
     context.workspace.save(update_fields=["kubernetes_version", "version_key", "control_plane_wanted"])
     if behind:
-        return Done(f"all managed hosts run {target}; not managed and older: {', '.join(behind)}")
+        return Done(f"every host that takes part runs {target}; left as they are: {', '.join(behind)}")
     return Done(f"control plane and {len(seen)} hosts run {target}")
 
 
 STEPS: dict[str, StepFunction] = {
-    "check": check,
-    "set_version": set_version,
-    "roll_out": roll_out,
-    "confirm": confirm,
-    "kubeadm_config": kubeadm_config,
+    "check": readiness.check,
+    "set_version": control_plane.set_version,
+    "roll_out": control_plane.roll_out,
+    "confirm": control_plane.confirm,
+    "kubeadm_config": control_plane.kubeadm_config,
     "kubeadm": kubeadm,
     "cordon": nodes.cordon,
     "drain": nodes.drain,

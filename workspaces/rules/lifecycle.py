@@ -54,8 +54,29 @@ STEP: Final[Mapping[str, Look]] = {
 # An open operation holds its workspace: no second one starts (a partial unique constraint in the database).
 OPEN: Final = ("pending", "running", "waiting", "paused")
 
+# A step with nothing left to do.
+STEP_OVER: Final = ("done", "skipped")
+
+# A rollout starts upgrades on its workspaces while it is running; the others start nothing, for good or for now.
+ROLLOUT: Final[Mapping[str, Look]] = {
+    "running": Look("Running", "busy"),
+    "paused": Look("Paused", "warn"),
+    "stopped": Look("Stopped", "warn"),
+    "finished": Look("Finished", "ok"),
+}
+MEMBER: Final[Mapping[str, Look]] = {
+    "waiting": Look("Waiting", "idle"),
+    "running": Look("Upgrading", "busy"),
+    "succeeded": Look("Upgraded", "ok"),
+    "failed": Look("Failed", "bad"),
+    "refused": Look("Refused", "warn"),
+    "left_out": Look("Left out", "idle"),
+}
+
 # (value, label) pairs for database fields and filters.
 WORKSPACE_TYPES: Final = [("kubernetes", "Kubernetes"), ("baremetal", "Bare metal")]
 WORKSPACE_STATES: Final = [(state, look.label) for state, look in WORKSPACE.items()]
 OPERATION_STATES: Final = [(state, look.label) for state, look in OPERATION.items()]
 STEP_STATES: Final = [(state, look.label) for state, look in STEP.items()]
+ROLLOUT_STATES: Final = [(state, look.label) for state, look in ROLLOUT.items()]
+MEMBER_STATES: Final = [(state, look.label) for state, look in MEMBER.items()]

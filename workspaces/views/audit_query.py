@@ -44,6 +44,7 @@ NOUNS = {
     "profile_location": "Profile locations",
     "project": "Projects",
     "provider_account": "Provider accounts",
+    "rollout": "Rollouts",
     "second_factor": "Second factors",
     "single_sign-on": "Single sign-on",
     "ssh_key": "SSH keys",

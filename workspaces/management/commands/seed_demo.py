@@ -15,7 +15,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from workspaces.management.fleet import rows, sample, windows, world
+from workspaces.management.fleet import rows, sample, upgrades, windows, world
 from workspaces.models import Actor, Event, ManagementCluster, acting
 from workspaces.operations import reconcile
 
@@ -48,6 +48,7 @@ class Command(BaseCommand):
                     _write(kept, {"accounts": _accounts(password), "api_keys": rows.create(fleet, password)})
             rows.connect(ready)
             if first:
+                upgrades.record()
                 windows.record()
             Event.record(who, "fleet.connected", summary="Connected the sample fleet to the simulated world")
         # Before anybody is told that the demo is ready: without the running versions no upgrade would be offered.

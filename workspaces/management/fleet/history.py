@@ -8,8 +8,10 @@ from django.utils import timezone
 
 from workspaces.models import Actor, Host, LogLine, Operation, Step, Workspace
 from workspaces.operations import upgrade
+from workspaces.rules.upgrades import Hop
 
 OLD, NEW = "1.34.8", "1.34.11"
+HOP = Hop(OLD, NEW, True, f"Last hop: the workers move to {NEW}.")
 # What each step took in seconds, and what it found.
 RECORDED = {
     "check": (3, f"control plane {OLD}, 3 hosts"),
@@ -37,9 +39,9 @@ def stopped_upgrade(workspace: Workspace) -> None:
         workspace,
         upgrade.KIND,
         f"Upgrade {workspace.name} from {OLD} to {NEW}",
-        list(upgrade.plan(workspace, NEW)),
+        list(upgrade.plan(workspace, [HOP])),
         actor=Actor("account", "Ines Albrecht"),
-        parameters={"from": OLD, "to": NEW},
+        parameters=upgrade.parameters(workspace, [HOP]),
     )
     assert isinstance(operation, Operation)
     first, second = workspace.hosts.order_by("name").values_list("name", flat=True)[:2]
