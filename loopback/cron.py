@@ -16,7 +16,7 @@ from django_rq.cron import DjangoCronScheduler
 from redis.exceptions import RedisError
 
 from workspaces import jobs
-from workspaces.operations import recovery
+from workspaces.operations import recovery, rollouts
 
 logger = logging.getLogger(__name__)
 # Any number that no other program uses for advisory locks in this database.
@@ -77,6 +77,7 @@ def _schedule() -> DjangoCronScheduler:
     # Windows must not wait behind a round of looks. A tick decides and starts; the work itself is operations.
     seconds = max(1, round(settings.LOOPBACK_MAINTENANCE_SECONDS))
     scheduler.register(jobs.maintenance_tick, "ticks", interval=seconds, ttl=seconds, **options)
+    scheduler.register(jobs.rollouts_tick, "ticks", interval=rollouts.SECONDS, ttl=rollouts.SECONDS, **options)
     return scheduler
 
 

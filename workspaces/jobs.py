@@ -7,7 +7,7 @@ import uuid
 from django.utils import timezone
 
 from workspaces.models import PLATFORM, acting
-from workspaces.operations import engine, kubeconfigs, maintenance, plans, reconcile, runs
+from workspaces.operations import engine, kubeconfigs, maintenance, plans, preflight, reconcile, rollouts, runs
 
 
 def run_operation(key: str) -> None:
@@ -21,6 +21,18 @@ def run_operation(key: str) -> None:
 def maintenance_tick() -> None:
     """Decide the windows that are open, and start what may start."""
     maintenance.run_due(timezone.now())
+
+
+@acting(PLATFORM)
+def run_preflight(key: str) -> None:
+    """Look at what could stand in an upgrade's way, because somebody asked."""
+    preflight.run(uuid.UUID(key))
+
+
+@acting(PLATFORM)
+def rollouts_tick() -> None:
+    """Go on with the rollouts that are under way."""
+    rollouts.tick(timezone.now())
 
 
 @acting(PLATFORM)

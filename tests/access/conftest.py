@@ -14,6 +14,7 @@ from tests.access.walking import Walkers, issue, walkers
 from workspaces.models import (
     PLATFORM,
     Account,
+    Actor,
     Advisory,
     ApiKey,
     BillingAgreement,
@@ -30,7 +31,9 @@ from workspaces.models import (
     LogLine,
     Operation,
     PackageUpdate,
+    Preflight,
     ProviderAccount,
+    Rollout,
     SshKey,
     StepPlan,
     Tick,
@@ -72,6 +75,7 @@ def things(workspace: Workspace, alice: Account, bob: Account, catalogue_rows: A
         "member": bob.memberships.get(),
         "host": workspace.hosts.first(),
         "event": Event.objects.first(),
+        "rollout": Rollout.begin("1.35.7", [workspace], actor=Actor.of(alice)),
         "project_hold": Hold.objects.create(
             project=project, reason="Fair", set_by=alice, expires_at=timezone.now() + timedelta(days=1)
         ),
@@ -111,6 +115,8 @@ def _what_only_staff_sees(workspace: Workspace, alice: Account) -> dict[str, Any
         "packageupdate": PackageUpdate.objects.create(
             workspace=workspace, host_name="h", operation=operation, package="openssl", to_version="3"
         ),
+        "rolloutmember": workspace.rollout_members.get(),
+        "preflight": Preflight.objects.create(workspace=workspace, target="1.35.7", asked_by=str(alice)),
         "tick": Tick.objects.create(name="maintenance", at=timezone.now()),
         "group": Group.objects.create(name="Catalogue"),
     }

@@ -52,6 +52,8 @@ POST workspaces/<uuid:pk>/maintenance                             302  404  403 
 POST workspaces/<uuid:pk>/maintenance/preview                     302  404  403  422  422  404  422
 GET  workspaces/<uuid:pk>/version                                 302  404  200  200  200  404  200
 POST workspaces/<uuid:pk>/version                                 302  404  403  409  409  404  409
+GET  workspaces/<uuid:pk>/version/preflight                       302  404  302  302  302  404  302
+POST workspaces/<uuid:pk>/version/preflight                       302  404  403  409  409  404  409
 GET  workspaces/<uuid:pk>/access                                  302  404  200  200  200  404  200
 POST workspaces/<uuid:pk>/access                                  302  404  403  403  422  404  422
 GET  workspaces/<uuid:pk>/kubeconfigs/<uuid:kubeconfig>           302  404  403  403  200  404  200
@@ -64,6 +66,17 @@ GET  operations/<uuid:pk>/progress                                302  404  200 
 GET  operations/<uuid:pk>/log                                     302  404  200  200  200  404  200
 POST operations/<uuid:pk>/stop                                    302  404  403  303  303  404  303
 POST operations/<uuid:pk>/retry                                   302  404  403  409  409  404  409
+POST operations/<uuid:pk>/skip                                    302  404  403  422  422  404  422
+GET  operations/<uuid:pk>/record                                  302  404  200  200  200  404  200
+GET  rollouts                                                     302  200  200  200  200  200  200
+GET  rollouts/new                                                 302  200  403  200  200  403  200
+POST rollouts/new                                                 302  422  403  422  422  403  422
+GET  rollouts/<uuid:pk>                                           302  404  200  200  200  404  200
+GET  rollouts/<uuid:pk>/progress                                  302  404  200  200  200  404  200
+# Who sees a rollout and may not change it is told so on its page, which has no buttons for them.
+POST rollouts/<uuid:pk>/pause                                     302  404  409  303  303  404  303
+POST rollouts/<uuid:pk>/continue                                  302  404  409  409  409  404  409
+POST rollouts/<uuid:pk>/stop                                      302  404  409  303  303  404  303
 GET  audit                                                        302  200  403  200  200  403  200
 POST audit/export                                                 302  200  403  200  200  403  200
 GET  members                                                      302  302  403  302  302  403  200
@@ -98,6 +111,7 @@ GET  api-keys                                                     302  200  403 
 GET  api-keys/new                                                 302  200  403  403  200  403  200
 POST api-keys/new                                                 302  422  403  403  422  403  422
 POST api-keys/<uuid:pk>/revoke                                    302  404  403  403  303  403  303
+GET  versions                                                     302  200  200  200  200  200  200
 GET  maintenance                                                  302  200  200  200  200  200  200
 GET  maintenance/proposal                                         302  200  200  200  200  200  200
 POST maintenance/proposal                                         302  422  403  422  422  403  422
@@ -179,6 +193,8 @@ GET   workspaces/<uuidstr:pk>/maintenance/forecast   401  404  200  200  200  40
 GET   workspaces/<uuidstr:pk>/maintenance/decisions  401  404  200  200  200  404  200 |  200  200  200  404  401  401
 GET   workspaces/<uuidstr:pk>/kubernetes           401  404  200  200  200  404  200 |  200  200  200  404  401  401
 GET   workspaces/<uuidstr:pk>/kubernetes/plan      401  404  200  200  200  404  200 |  200  200  200  404  401  401
+GET   workspaces/<uuidstr:pk>/kubernetes/preflight  401  404  200  200  200  404  200 |  200  200  200  404  401  401
+POST  workspaces/<uuidstr:pk>/kubernetes/preflight  401  404  403  202  202  404  202 |  403  202  202  404  401  401
 POST  workspaces/<uuidstr:pk>/upgrade              401  404  403  202  202  404  202 |  403  202  202  404  401  401
 GET   workspaces/<uuidstr:pk>/transfer             401  404  403  403  200  404  200 |  403  403  200  404  401  401
 POST  workspaces/<uuidstr:pk>/transfer             401  404  403  403  200  404  200 |  403  403  200  404  401  401
@@ -186,6 +202,13 @@ GET   operations                                   401  200  200  200  200  200 
 GET   operations/<uuidstr:pk>                      401  404  200  200  200  404  200 |  200  200  200  404  401  401
 POST  operations/<uuidstr:pk>/stop                 401  404  403  202  202  404  202 |  403  202  202  404  401  401
 POST  operations/<uuidstr:pk>/retry                401  404  403  409  409  404  409 |  403  409  409  404  401  401
+POST  operations/<uuidstr:pk>/skip                 401  404  403  409  409  404  409 |  403  409  409  404  401  401
+GET   rollouts                                     401  200  200  200  200  200  200 |  200  200  200  200  401  401
+POST  rollouts                                     401  404  403  201  201  404  201 |  403  201  201  404  401  401
+GET   rollouts/<uuidstr:pk>                        401  404  200  200  200  404  200 |  200  200  200  404  401  401
+POST  rollouts/<uuidstr:pk>/pause                  401  404  403  200  200  404  200 |  403  200  200  404  401  401
+POST  rollouts/<uuidstr:pk>/continue               401  404  403  409  409  404  409 |  403  409  409  404  401  401
+POST  rollouts/<uuidstr:pk>/stop                   401  404  403  200  200  404  200 |  403  200  200  404  401  401
 GET   holds                                        401  200  200  200  200  200  200 |  200  200  200  200  401  401
 POST  holds                                        401  404  403  403  201  404  201 |  403  403  201  404  401  401
 GET   holds/<uuidstr:pk>                           401  404  200  200  200  404  200 |  200  200  200  404  401  401
@@ -240,6 +263,9 @@ workspaces/tick                       403  403   403  403   403              200
 workspaces/operation                  403  403   403  403   403              200  200   403  403   302
 workspaces/step                       403  403   403  403   403              200  200   403  403   302
 workspaces/logline                    403  403   403  403   403              200  200   403  403   302
+workspaces/rollout                    403  403   403  403   403              200  200   403  403   302
+workspaces/rolloutmember              403  403   403  403   403              200  200   403  403   302
+workspaces/preflight                  403  403   403  403   403              200  200   403  403   302
 workspaces/computeprofile             403  403   403  403   403              200  200   403  403   302
 workspaces/billingagreement           403  403   403  403   403              200  200   200  200   302
 auth/group                            403  403   403  403   403              200  200   200  200   302
@@ -262,6 +288,7 @@ KINDS = [
     (r"(?P<kind>organization|project|operation|workspace)s/<uuid\w*:pk>$", ""),
     (r"^api-keys/<uuid:pk>$", "apikey"),
     (r"holds/<uuid\w*:pk>$", "project_hold"),
+    (r"rollouts/<uuid\w*:pk>$", "rollout"),
 ]
 # Written as regular expressions in the address book.
 PATHS = {
@@ -273,13 +300,17 @@ PATHS = {
 # What has to be said for the answer to be about rights; {words} are ids.
 BODIES = {
     "PATCH api/v1/workspaces/<uuidstr:pk>/maintenance": "{{}}",
+    "POST api/v1/workspaces/<uuidstr:pk>/kubernetes/preflight": '{{"to": "1.35.7"}}',
     "POST api/v1/workspaces/<uuidstr:pk>/upgrade": '{{"version": "1.35.7"}}',
     "POST api/v1/workspaces/<uuidstr:pk>/transfer": '{{"project": "{elsewhere}"}}',
     "POST workspaces/<uuid:pk>/transfer": "project={elsewhere}",
+    "POST api/v1/operations/<uuidstr:pk>/skip": '{{"host": "nobody", "reason": "Its disk is failing"}}',
+    "POST api/v1/rollouts": '{{"version": "1.35.7", "workspaces": ["{workspace}"]}}',
     "POST api/v1/holds": '{{"project": "{project}", "reason": "Freeze", "expires_at": "{tomorrow}"}}',
 }
 QUERIES = {
     "GET api/v1/workspaces/<uuidstr:pk>/kubernetes/plan": "?to=1.35.7",
+    "GET api/v1/workspaces/<uuidstr:pk>/kubernetes/preflight": "?to=1.35.7",
     "GET api/v1/workspaces/<uuidstr:pk>/transfer": "?project={elsewhere}",
 }
 # Filters and fields that name an object: route, parameter, what it names.
@@ -294,6 +325,8 @@ FILTERS = [
     ("api/v1/projects", "organization", "organization"),
     ("api/v1/workspaces", "project", "project"),
     ("api/v1/operations", "workspace", "workspace"),
+    ("rollouts/new", "project", "project"),
+    ("rollouts/new", "organization", "organization"),
     ("maintenance/decisions", "organization", "organization"),
     ("maintenance/decisions", "project", "project"),
     ("maintenance/decisions", "workspace", "workspace"),

@@ -29,9 +29,11 @@ from workspaces.models import (
     LogLine,
     Operation,
     PackageUpdate,
+    Preflight,
     PriceOverride,
     ProfileLocation,
     ProviderAccount,
+    Rollout,
     SshKey,
     StepPlan,
     Tick,
@@ -82,6 +84,8 @@ def rows(alice: Account, root: Account, workspace: Workspace, catalogue_rows: An
         workspace=workspace, host_name="ledger-prod-w1", operation=operation, package="openssl", to_version="3.5.4"
     )
     Tick.objects.create(name="maintenance", at=timezone.now())
+    Rollout.begin("1.35.7", [workspace], actor=Actor.of(alice))
+    Preflight.objects.create(workspace=workspace, target="1.35.7", asked_by="Alice Ahrens")
     invitation, token = Invitation.send_to(
         "nina@kestrel.example", organization=kestrel, project=None, role="viewer", invited_by=alice
     )

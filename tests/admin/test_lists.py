@@ -60,6 +60,8 @@ def _a_hundred_of_everything() -> None:
         models.PackageUpdate.objects.create(
             workspace=made, host_name="h", operation=operation, package="openssl", to_version="3"
         )
+        models.Rollout.begin("1.35.7", [made], actor=models.PLATFORM)
+        models.Preflight.objects.create(workspace=made, target="1.35.7", asked_by="p", operation=operation)
         models.Tick.objects.create(name=f"t{number}", at=timezone.now())
         models.Advisory.objects.create(name=f"a{number}", severity="high")
         models.KubernetesVersion.objects.create(version=f"1.20.{number}")

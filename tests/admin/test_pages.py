@@ -17,7 +17,7 @@ from workspaces.models import Account
 
 HISTORY = [
     "apikey", "calendarfeed", "decision", "event", "invitation", "kubeconfig", "logline", "maintenanceplan",
-    "operation", "packageupdate", "step", "tick", "transfer",
+    "operation", "packageupdate", "preflight", "rollout", "rolloutmember", "step", "tick", "transfer",
 ]  # fmt: skip
 NOT_ADDED = {*HISTORY, "computeprofile", "workspace"}
 

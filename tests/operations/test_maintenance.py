@@ -44,6 +44,14 @@ def test_a_window_that_opens_starts_its_work_and_leaves_one_decision(tick, works
         "pace": "one at a time",
         "from": "1.34.8",
         "to": "1.34.11",
+        "hops": [
+            {
+                "from": "1.34.8",
+                "to": "1.34.11",
+                "workers_move": True,
+                "reason": "Last hop: the workers move to 1.34.11.",
+            }
+        ],
     }
     keys = list(operation.steps.values_list("key", "host", "safe_to_stop"))
     assert keys[:4] == [

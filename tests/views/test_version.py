@@ -1,4 +1,7 @@
-"""The Kubernetes version page: what runs, targets, every other version with its reason, routes, the graph, starting."""
+"""The Kubernetes version page: what runs, targets, every other version with its reason, routes, the graph, starting.
+
+The preflight panel and the risks are `test_version_preflight.py`.
+"""
 
 import re
 import uuid
@@ -7,10 +10,12 @@ from datetime import timedelta
 import pytest
 
 from tests import cast
-from tests.views import an_upgrade
+from tests.api.test_kubernetes import measure
+from tests.views import an_upgrade, preflights
 from tests.views.sockets import no_outside  # noqa: F401
 from tests.views.stopped_clock import clock  # noqa: F401
-from workspaces.models import Host, KubernetesVersion, Operation, Workspace
+from workspaces.models import Actor, Host, KubernetesVersion, Operation, Workspace
+from workspaces.operations import upgrade
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_outside", "empty_queues")]
 
@@ -117,32 +122,95 @@ def test_targets_are_listed_newest_first_with_what_moves_and_the_recommended_one
     assert re.findall(r'name="target" value="([^"]+)"', answer.content.decode())[:3] == ["1.35.7", "1.35.4", "1.34.11"]
     assert chosen(answer) == "1.35.7"
     assert (
-        "1.35.7 recommended Minor upgrade. The control plane moves first. 3 hosts drain once each, one at a time."
-        in shown
+        "1.35.7 recommended not known yet Minor upgrade. The control plane moves first. "
+        "3 hosts drain once each, one at a time." in shown
     )
-    assert "1.34.11 security Patch. The control plane moves first." in shown
+    assert "1.34.11 security not known yet Patch. The control plane moves first." in shown
     assert "1.34.8 to 1.35.7 on 3 hosts. There is no way back." in shown
 
 
 def test_every_other_version_has_its_reason(alices, workspace, catalogue_rows):
     body = text(alices.get(url(workspace))).partition("Not offered")[2].partition("Running version")[0]
-    assert "4 versions and the reason for each" in body
+    assert "3 versions and the reason for each" in body
     assert "1.37.1 1.37.1 is known, but not active in the catalogue." in body
-    assert "1.36.2 Not reachable in one hop from 1.34.8." in body
     assert "1.35.6 Withdrawn by the operator: Volume detach can hang." in body
     assert "1.33.9 1.33.9 is lower than 1.34.8, which runs now. Kamaji does not go back." in body
 
 
-def test_a_version_further_on_has_its_route(alices, workspace, catalogue_rows):
-    answer = alices.get(url(workspace))
-    shown = text(answer)
-    assert 'href="#route-1.36.2"' in answer.content.decode()
-    assert 'id="route-1.36.2"' in answer.content.decode()
+def test_a_version_further_on_can_be_chosen_with_the_reason_and_the_hops(alices, workspace, catalogue_rows):
+    shown = text(alices.get(url(workspace)))
     assert (
-        "Route to 1.36.2 2 hops 1.34.8 to 1.35.7 The workers stay: kubelet 1.34.8 is within 3 minors of 1.36.2."
-        in shown
+        "Through several versions 1 further away Target version, in several hops 1.36.2 not known yet "
+        "Not reachable in one hop from 1.34.8. Kamaji goes one minor at a time: 1.35 is next. "
+        "2 hops, through 1.35.7. The hosts move at the last hop only." in shown
     )
-    assert "1.35.7 to 1.36.2 Last hop: the workers move to 1.36.2. A separate upgrade, started by a person." in shown
+
+
+def test_a_chosen_version_further_on_shows_every_hop_and_what_can_be_undone(alices, workspace, catalogue_rows):
+    answer = alices.get(url(workspace), {"target": "1.36.2"})
+    shown = text(answer)
+    assert chosen(answer) == "1.36.2"
+    assert (
+        "Route to 1.36.2 2 hops 1.34.8 to 1.35.7 The workers stay: kubelet 1.34.8 is within 3 minors of 1.36.2. "
+        "Stopped before Kamaji has taken 1.35.7: everything is as it was. "
+        "After it: no way back. Kamaji refuses 1.34.8. 1.35.7 to 1.36.2 Last hop: the workers move to 1.36.2. "
+        "Stopped before Kamaji has taken 1.36.2: the workspace stays on 1.35.7. "
+        "After it: no way back. Kamaji refuses 1.35.7. A host that has moved keeps its new kubelet. "
+        "It stops at the first hop that does not verify, and can be continued from there." in shown
+    )
+    assert "1.34.8 to 1.36.2 through 1.35.7, 2 hops, on 3 hosts. There is no way back." in shown
+    assert "Upgrade ledger-prod to 1.36.2 now? 1.34.8 to 1.35.7 The workers stay" in shown
+    assert "The control plane moves 2 times. 3 hosts move, one at a time." in shown
+    assert re.findall(r'name="through" value="([^"]+)"', answer.content.decode()) == ["1.35.7"]
+    graph = answer.content.decode().partition('id="graph"')[2].partition("</svg>")[0]
+    assert graph.count("data-plan") == 2
+    assert "data-later" not in graph
+
+
+@pytest.mark.parametrize(
+    ("target", "sentences"),
+    [
+        ("1.35.7", ["Stopped before Kamaji has taken 1.35.7: everything is as it was.", "Kamaji refuses 1.34.8."]),
+        ("1.34.11", ["Kamaji would take 1.34.8 without a look, so Loopback refuses it."]),
+    ],
+)
+def test_what_can_be_undone_is_said_for_a_single_hop_too(alices, workspace, catalogue_rows, target, sentences):
+    shown = text(alices.get(url(workspace), {"target": target})).partition("What can be undone")[2]
+    for sentence in sentences:
+        assert sentence in shown.partition("Preflight for")[0]
+
+
+def test_how_many_of_the_readers_workspaces_run_a_version_is_said(alices, workspace, catalogue_rows):
+    cast.kubernetes("atlas", version="1.35.7")
+    cast.kubernetes("borealis", version="1.35.7")
+    cast.kubernetes("theirs", version="1.35.7", project=cast.project("Fish", of="Fjordline"))
+    shown = text(alices.get(url(workspace)))
+    assert "3 hosts drain once each, one at a time. 2 of 3 workspaces run it." in shown
+    assert "None of 3 workspaces runs it." in shown
+
+
+def test_how_long_it_takes_is_said_once_enough_was_measured(alices, workspace, catalogue_rows):
+    measure(workspace, 9)
+    shown = text(alices.get(url(workspace), {"target": "1.36.2"}))
+    assert "How long an upgrade takes is not known yet: 9 of 10 upgrades measured." in shown
+    measure(workspace, 1)
+    shown = text(alices.get(url(workspace), {"target": "1.36.2"}))
+    assert "not known yet" not in shown
+    # Ten minutes the control plane, five minutes a host.
+    assert "1.35.7 recommended about 25 min Minor upgrade." in shown
+    assert "Route to 1.36.2 2 hops, about 35 min 1.34.8 to 1.35.7 about 10 min" in shown
+    assert "1.35.7 to 1.36.2 about 25 min" in shown
+    assert "Nine of ten take less than 35 min. Automatic maintenance would need 1 window." in shown
+    assert "2 hops, on 3 hosts, about 35 min." in shown
+    assert "Expect about 35 min." in shown
+
+
+def test_a_version_whose_support_has_ended_says_so_and_is_not_recommended(alices, workspace, catalogue_rows):
+    KubernetesVersion.objects.filter(version="1.35.7").update(end_of_life_on="2026-11-23")
+    answer = alices.get(url(workspace))
+    assert chosen(answer) == "1.35.4"
+    assert "1.35.7 ended not known yet Minor upgrade." in text(answer)
+    assert "Support ended 23 Nov 2026." in text(answer)
 
 
 def test_the_graph_says_in_a_sentence_what_it_draws(alices, workspace, catalogue_rows):
@@ -171,14 +239,15 @@ def test_a_long_catalogue_keeps_the_graph_readable_and_the_list_complete(alices,
     answer = alices.get(url(workspace))
     assert answer.content.decode().count('class="stop"') == 9
     assert "28 versions in the catalogue, 9 drawn" in text(answer)
-    assert "24 versions and the reason for each" in text(answer)
+    assert "23 versions and the reason for each" in text(answer)
 
 
 def test_another_target_can_be_chosen_by_its_address(alices, workspace, catalogue_rows):
     answer = alices.get(url(workspace), {"target": "1.34.11"})
     assert chosen(answer) == "1.34.11"
     assert "Upgrade ledger-prod to 1.34.11 now?" in text(answer)
-    assert chosen(alices.get(url(workspace), {"target": "1.36.2"})) == "1.35.7"
+    for nowhere in ("1.37.1", "1.34.8", "latest", "<script>"):
+        assert chosen(alices.get(url(workspace), {"target": nowhere})) == "1.35.7"
 
 
 def test_the_dialog_names_the_workspace_the_hosts_the_stages_and_that_there_is_no_way_back(
@@ -200,6 +269,10 @@ def test_a_half_upgraded_workspace_can_be_finished(bobs, workspace, catalogue_ro
     assert chosen(answer) == "1.35.7"
     assert "Finishes a half upgrade. Only hosts that are behind move: ledger-prod-w2, ledger-prod-w3." in shown
     assert "Bring the hosts of ledger-prod to 1.35.7 now?" in shown
+    assert "2 of 3 hosts are behind. Finish the hosts" in shown
+    assert "Hosts to 1.35.7 A host that has not begun keeps its kubelet when it is stopped." in shown
+    other = bobs.get(url(workspace), {"target": "1.36.2"}).content.decode()
+    assert f'href="{url(workspace)}?target=1.35.7#start">Finish the hosts' in other
     assert bobs.post(url(workspace), {"target": "1.35.7"}).status_code == 303
     hosts = set(Operation.objects.get().steps.exclude(host="").values_list("host", flat=True))
     assert hosts == {"ledger-prod-w2", "ledger-prod-w3"}
@@ -219,7 +292,46 @@ def test_old_knowledge_is_said_to_be_old(alices, workspace, catalogue_rows):
     assert "Last seen 12 min ago. What runs may have changed since." in text(alices.get(url(workspace)))
 
 
+@pytest.mark.parametrize(("state", "word"), [("failed", "failed"), ("stopped", "was stopped")])
+def test_an_upgrade_that_ended_on_its_way_is_said_with_where_it_stands(
+    alices, alice, workspace, catalogue_rows, state, word
+):
+    begun = upgrade.start(workspace, "1.36.2", actor=Actor.of(alice), through=["1.35.7"])
+    Operation.objects.update(state=state)
+    told = f"“{begun.title}” {word} on the way."
+    assert f"{told} None of its 2 hops has been made. Continue it from its page" in text(alices.get(url(workspace)))
+    half_upgraded(workspace)
+    answer = alices.get(url(workspace))
+    assert f"{told} The control plane runs 1.35.7, where hop 1 of 2 leads." in text(answer)
+    assert f'<a href="/operations/{begun.pk}">Continue it from its page</a>' in answer.content.decode()
+    workspace.observe_version("1.36.2")
+    workspace.save()
+    assert told not in text(alices.get(url(workspace)))
+
+
+def test_an_upgrade_of_one_hop_that_failed_is_no_halt_on_a_way(alices, alice, workspace, catalogue_rows):
+    an_upgrade.started(workspace, alice)
+    Operation.objects.update(state="failed")
+    assert "on the way" not in text(alices.get(url(workspace)))
+
+
 # --- Starting ---------------------------------------------------------------------------------------------------------
+def test_several_hops_are_started_in_one_operation(bobs, workspace, catalogue_rows):
+    answer = bobs.post(url(workspace), {"target": "1.36.2", "through": "1.35.7"})
+    operation = Operation.objects.get()
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/operations/{operation.pk}")
+    assert [hop["to"] for hop in operation.parameters["hops"]] == ["1.35.7", "1.36.2"]
+
+
+def test_a_route_that_has_changed_since_it_was_shown_is_refused_and_shown_as_it_is(bobs, workspace, catalogue_rows):
+    answer = bobs.post(url(workspace), {"target": "1.36.2", "through": "1.35.4"})
+    assert answer.status_code == 409
+    assert "The upgrade was not started The way to 1.36.2 leads through 1.35.7 now." in text(answer)
+    assert chosen(answer) == "1.36.2"
+    assert re.findall(r'name="through" value="([^"]+)"', answer.content.decode()) == ["1.35.7"]
+    assert not Operation.objects.exists()
+
+
 def test_starting_stores_the_operation_and_goes_to_its_page(bobs, workspace, catalogue_rows):
     answer = bobs.post(url(workspace), {"target": "1.35.7"})
     operation = Operation.objects.get()
@@ -305,10 +417,31 @@ def test_markup_in_the_target_is_shown_as_text(bobs, workspace, catalogue_rows):
 
 
 # --- Cost -------------------------------------------------------------------------------------------------------------
-def test_the_page_of_thirty_hosts_costs_twelve_queries_and_less_than_80_kb(
+def test_the_page_of_thirty_hosts_costs_twelve_queries_and_less_than_40_kb(
     alices, catalogue_rows, django_assert_max_num_queries
 ):
     large = cast.kubernetes("large", hosts=30)
     with django_assert_max_num_queries(12):
         answer = alices.get(url(large))
     assert len(answer.content) < 40_000
+
+
+def test_forty_versions_a_preflight_and_thirty_hosts_stay_below_60_kb(alices, django_assert_max_num_queries):
+    for minor in range(33, 38):
+        for patch in range(1, 9):
+            KubernetesVersion.objects.create(
+                version=f"1.{minor}.{patch}", active=True, upgrade_from=f"1.{minor - 1}.x || 1.{minor}.x"
+            )
+    cast.management_cluster(max_version="1.37")
+    large = cast.kubernetes("large", hosts=30, version="1.34.4")
+    names = [f"namespace-{number}/some-deployment-7d9f8c6b5-{number:05}" for number in range(20)]
+    moved = [{"host": f"large-w{n}", "pods": 40, "names": names, "more": 20} for n in range(30)]
+    seen = preflights.finished(large, "1.35.8", nodes_ready="fail", capacity="fail", hosts_reachable="cannot_tell")
+    seen.blast = preflights.BLAST | {"hosts": moved}
+    seen.save()
+    with django_assert_max_num_queries(12):
+        answer = alices.get(url(large), {"target": "1.37.8"})
+    assert chosen(answer) == "1.37.8"
+    assert "Preflight for 1.35.8" in text(answer)
+    assert len(re.findall(r'name="target" value="[^"]+"', answer.content.decode().partition("savebar")[0])) == 29
+    assert len(answer.content) < 60_000

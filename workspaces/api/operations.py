@@ -11,9 +11,9 @@ from ninja import Router
 from workspaces.api.callers import actor, caller, get_operation
 from workspaces.api.paging import page
 from workspaces.api.problems import refused
-from workspaces.api.schemas import OperationShape, OperationSummary, Page, ProblemDocument
+from workspaces.api.schemas import OperationShape, OperationSummary, Page, ProblemDocument, RetryBody, SkipBody
 from workspaces.api.tenancy import Limit
-from workspaces.models import Operation, Workspace
+from workspaces.models import Operation, Step, Workspace
 from workspaces.operations import dispatch
 
 router = Router(tags=["Operations"])
@@ -39,7 +39,7 @@ def operations(
     return page(rows.select_related("workspace"), "-created_at", limit, cursor, summary)
 
 
-@router.get("/operations/{uuid:pk}", response={200: OperationShape, 404: ProblemDocument})
+@router.get("/operations/{uuid:pk}", response={200: OperationShape, 404: ProblemDocument}, by_alias=True)
 def operation(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     """One operation with its steps."""
     return whole(get_operation(request, pk))
@@ -58,20 +58,36 @@ def stop(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @router.post(
-    "/operations/{uuid:pk}/retry", response={202: OperationShape, **dict.fromkeys((403, 404, 409), ProblemDocument)}
+    "/operations/{uuid:pk}/retry",
+    response={202: OperationShape, **dict.fromkeys((403, 404, 409, 422), ProblemDocument)},
 )
-def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Continue from the step at which it failed or was stopped."""
+def retry(request: HttpRequest, pk: UUID, body: RetryBody | None = None) -> HttpResponse:
+    """Continue from the step at which it failed or was stopped; a body is only needed to take risks."""
     row = get_operation(request, pk, need="operation.retry")
-    if refusal := row.retry(actor(request)):
+    accept = body.accept_risks if body else []
+    if refusal := row.retry(actor(request), accept):
         raise refused(refusal)
     dispatch.run_soon(row.pk)
     return accepted(row)
 
 
+@router.post(
+    "/operations/{uuid:pk}/skip",
+    response={202: OperationShape, **dict.fromkeys((403, 404, 409, 422), ProblemDocument)},
+)
+def skip(request: HttpRequest, pk: UUID, body: SkipBody) -> HttpResponse:
+    """Leave a host as it is; the others go on. An operation that has ended goes on when it is continued."""
+    row = get_operation(request, pk, need="operation.retry")
+    if refusal := row.skip_host(body.host, body.reason.strip(), actor(request)):
+        raise refused(refusal)
+    if row.is_open and row.state != "paused":
+        dispatch.run_soon(row.pk)
+    return accepted(row)
+
+
 def accepted(row: Operation) -> HttpResponse:
     """202 with the operation's address and the operation as body."""
-    body = OperationShape.model_validate(whole(row)).model_dump_json()
+    body = OperationShape.model_validate(whole(row)).model_dump_json(by_alias=True)
     return HttpResponse(
         body, status=202, content_type="application/json", headers={"Location": f"/api/v1/operations/{row.pk}"}
     )
@@ -97,9 +113,18 @@ def summary(row: Operation) -> dict[str, Any]:
 
 
 def whole(row: Operation) -> dict[str, Any]:
-    """The operation with its steps in order."""
-    steps = row.steps.order_by("position")
-    shown = ("title", "state", "attempts", "started_at", "finished_at", "message")
+    """The operation with its plan, the risks taken, and its steps in order."""
+    hops = row.parameters.get("hops", [])
     return summary(row) | {
-        "steps": [{field: getattr(step, field) for field in shown} | {"host": step.host or None} for step in steps]
+        "hops": [
+            {name: value for name, value in hop.items() if name != "from"} | {"from_": hop["from"]} for hop in hops
+        ],
+        "accepted_risks": row.parameters.get("accepted_risks", []),
+        "steps": [_step(step) for step in row.steps.order_by("position")],
     }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    always = ("title", "state", "attempts", "started_at", "finished_at", "message")
+    where_known = ("host", "hop", "cause", "who_can_fix", "skipped_by")
+    return {name: getattr(step, name) for name in always} | {name: getattr(step, name) or None for name in where_known}

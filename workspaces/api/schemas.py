@@ -121,15 +121,23 @@ class WorkspaceShape(WorkspaceSummary):
 
 
 class StepShape(Schema):
-    """One step, as the page shows it."""
+    """One step, as the page shows it.
+
+    `hop` counts the upgrades of an operation that makes several, from 1. `cause` (a code) and `who_can_fix` say what
+    holds it up or why it failed, where that is known; `skipped_by` who left its host out, and the message then why.
+    """
 
     title: str
     host: str | None
+    hop: int | None
     state: str
     attempts: int
     started_at: Time | None
     finished_at: Time | None
     message: str
+    cause: str | None
+    who_can_fix: str | None
+    skipped_by: str | None
 
 
 class ErrorShape(Schema):
@@ -153,10 +161,44 @@ class OperationSummary(OperationReference):
     error: ErrorShape | None
 
 
-class OperationShape(OperationSummary):
-    """An operation with its steps."""
+class HopShape(Schema):
+    """One upgrade of a route."""
 
+    from_: str = Field(serialization_alias="from")
+    to: str
+    workers_move: bool
+    reason: str
+
+
+class AcceptedRiskShape(Schema):
+    """A preflight check that does not stop the operation, because somebody answers for it."""
+
+    code: str
+    by: str
+    at: Time
+
+
+class OperationShape(OperationSummary):
+    """An operation with its steps; `hops` are the upgrades that it makes, none for other work."""
+
+    hops: list[HopShape]
+    accepted_risks: list[AcceptedRiskShape]
     steps: list[StepShape]
+
+
+class RetryBody(Schema):
+    """Codes of preflight checks whose risk the caller takes. Further members are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+    accept_risks: list[StrictStr] = []
+
+
+class SkipBody(Schema):
+    """Which host is left as it is, and why. Further members are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+    host: StrictStr = Field(min_length=1, max_length=63)
+    reason: StrictStr = Field(min_length=1, max_length=200, pattern=r"\S")
 
 
 class ForecastShape(WindowShape):
@@ -194,70 +236,6 @@ class DecisionShape(WindowShape):
     evidence: EvidenceShape
     operation: UUID | None
     decided_at: Time
-
-
-class VersionShape(Schema):
-    """A record of the version catalogue."""
-
-    version: str
-    active: bool
-    upgrade_from: str
-    security: bool
-    released_on: str | None
-    end_of_life_on: str | None
-    notes: str
-
-
-class NodeShape(Schema):
-    """A worker node as last seen."""
-
-    name: str
-    kubelet_version: str | None
-    ready: bool | None
-    unschedulable: bool
-    observed_at: Time | None
-
-
-class NotOfferedShape(Schema):
-    """A version that is not offered, and why."""
-
-    version: str
-    code: str
-    reason: str
-
-
-class KubernetesShape(Schema):
-    """The running version, where it may go, and why not elsewhere."""
-
-    current: VersionShape | None
-    running: str | None
-    nodes: list[NodeShape]
-    targets: list[VersionShape]
-    recommended: str | None
-    not_offered: list[NotOfferedShape]
-
-
-class HopShape(Schema):
-    """One upgrade of a route."""
-
-    from_: str = Field(serialization_alias="from")
-    to: str
-    workers_move: bool
-    reason: str
-
-
-class PlanShape(Schema):
-    """A route."""
-
-    hops: list[HopShape]
-
-
-class UpgradeBody(Schema):
-    """What to move to. Further members are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-    version: StrictStr
-    accept_risks: list[StrictStr] = []
 
 
 class HoldBody(Schema):

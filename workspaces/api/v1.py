@@ -7,7 +7,18 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from workspaces.api import events, holds, kubernetes, maintenance, operations, problems, tenancy, transfer, workspaces
+from workspaces.api import (
+    events,
+    holds,
+    kubernetes,
+    maintenance,
+    operations,
+    problems,
+    rollouts,
+    tenancy,
+    transfer,
+    workspaces,
+)
 from workspaces.api.callers import AUTHENTICATION
 from workspaces.api.throttle import KeyThrottle
 
@@ -30,5 +41,5 @@ api = ConsoleAPI(
     urls_namespace="api",
 )
 problems.install(api)
-for module in (tenancy, workspaces, maintenance, holds, kubernetes, operations, transfer, events):
+for module in (tenancy, workspaces, maintenance, holds, kubernetes, operations, rollouts, transfer, events):
     api.add_router("", module.router)

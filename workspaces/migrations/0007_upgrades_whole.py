@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('position',),
-                'indexes': [models.Index(fields=['operation'], name='rollout_member_by_operation')],
+                'indexes': [models.Index(fields=['operation'], name='rollout_member_by_operation'), models.Index(condition=models.Q(('state', 'running')), fields=['rollout'], name='rollout_member_running')],
                 'constraints': [models.UniqueConstraint(fields=('rollout', 'workspace'), name='rollout_member_once'), models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'running', 'succeeded', 'failed', 'refused', 'left_out'])), name='rollout_member_state_known')],
             },
         ),

@@ -157,7 +157,11 @@ class RolloutMember(models.Model):
                 condition=Q(state__in=[s for s, _ in lifecycle.MEMBER_STATES]), name="rollout_member_state_known"
             ),
         ]
-        indexes = [models.Index(fields=["operation"], name="rollout_member_by_operation")]
+        indexes = [
+            models.Index(fields=["operation"], name="rollout_member_by_operation"),
+            # Each tick looks for these through all of the history.
+            models.Index(fields=["rollout"], condition=Q(state="running"), name="rollout_member_running"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.workspace} in {self.rollout}"

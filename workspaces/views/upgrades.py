@@ -1,52 +1,31 @@
-"""The Kubernetes version page: what runs, where it can go, why not elsewhere, and starting an upgrade."""
+"""The Kubernetes version page: what runs, where it can go, what stands in the way, and starting an upgrade.
+
+What it shows is `version_page.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
 from workspaces.models import Actor, Workspace
-from workspaces.models.outlook import Outlook, look
+from workspaces.models.outlook import look
+from workspaces.operations import preflight as looks
 from workspaces.operations import upgrade
 from workspaces.rules import upgrades
 from workspaces.rules.refusal import Refused
-from workspaces.rules.upgrades import CatalogueVersion, Hop, Situation
-from workspaces.rules.versions import minor_of
 from workspaces.views.access import account_of, get_workspace, login_required
-from workspaces.views.version_graph import draw
-from workspaces.views.workspaces import status_of
+from workspaces.views.version_page import Asked, context
+from workspaces.views.version_preflight import newest
 
-
-class Choice(NamedTuple):
-    """A target that can be chosen: what moves, in a sentence."""
-
-    version: str
-    recommended: bool
-    security: bool
-    moves: str
-    notes: str
-
-
-class Closed(NamedTuple):
-    """A version that cannot be chosen, why, and how many hops lead to it (0: none)."""
-
-    version: str
-    reason: str
-    hops: int
-
-
-class Route(NamedTuple):
-    """The way to a version that needs more than one upgrade."""
-
-    to: str
-    hops: list[Hop]
+PAGE = "workspaces/version.html"
+STOP_POLLING = 286
 
 
 @login_required
@@ -55,101 +34,73 @@ def version(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page, with the target of `?target=` chosen; POST starts the upgrade to `target`."""
     if request.method == "POST":
         return _start(request, get_workspace(request, pk, need="upgrade.start"))
-    workspace = get_workspace(request, pk)
-    return _page(request, workspace, request.GET.get("target", ""))
+    return _page(request, get_workspace(request, pk), _asked(request))
+
+
+def _asked(request: HttpRequest) -> Asked:
+    """What the address says. A risk is taken for one target: with another one (`for` names the first) it is not."""
+    target = request.GET.get("target", "")
+    return Asked(target, request.GET.getlist("accept") if request.GET.get("for", target) == target else ())
 
 
 def _start(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     """Start it and go to its page; or 409 with the sentence that says why not."""
-    target = request.POST.get("target", "")
-    started = upgrade.start(workspace, target, actor=Actor.of(account_of(request)))
+    asked = Asked(request.POST.get("target", ""), request.POST.getlist("accept"))
+    started = upgrade.start(
+        workspace,
+        asked.target,
+        actor=Actor.of(account_of(request)),
+        accept=asked.accept,
+        through=request.POST.getlist("through") or None,
+    )
     if isinstance(started, Refused):
-        return _page(request, workspace, target, refused=started)
-    response = redirect("operation", pk=started.pk)
+        return _page(request, workspace, asked, started)
+    return _see(reverse("operation", args=[started.pk]))
+
+
+def _page(request: HttpRequest, workspace: Workspace, asked: Asked, refused: Refused | None = None) -> HttpResponse:
+    shown = context(request, workspace, asked, refused)
+    return render(request, PAGE, shown, status=409 if refused else 200)
+
+
+def _see(address: str) -> HttpResponse:
+    response = redirect(address)
     response.status_code = 303
     return response
 
 
-def _page(request: HttpRequest, workspace: Workspace, target: str, refused: Refused | None = None) -> HttpResponse:
-    """The whole page; `refused` is why the upgrade just asked for was not started."""
-    now = timezone.now()
-    outlook = look(workspace, now)
-    context = {
-        "nav": "fleet",
-        "workspace": workspace,
-        "now": now,
-        "status": status_of(workspace, now),
-        "stale": workspace.is_stale(now),
-        "outlook": outlook,
-        "refused": refused,
-        "may_start": "upgrade.start" in workspace.keys_of(account_of(request)),
-    }
-    if workspace.is_kubernetes:
-        context |= _choices(workspace, outlook, target, now)
-    return render(request, "workspaces/version.html", context, status=409 if refused else 200)
+# --- Preflight --------------------------------------------------------------------------------------------------------
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def preflight(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """POST has a worker look at what stands in the way of `target`; GET is the page's question whether it has.
+
+    GET answers the panel for htmx: 204 while it still is what `?seen=` says, 286 with the save bar when it ends.
+    """
+    if request.method == "POST":
+        return _look(request, get_workspace(request, pk, need="upgrade.start"))
+    workspace, asked = get_workspace(request, pk), _asked(request)
+    if not request.htmx:  # type: ignore[attr-defined]
+        return redirect(_address(workspace, asked.target))
+    shown = newest(workspace, request.GET.get("of", ""), timezone.now())
+    if shown.state == "running" and shown.seen == request.GET.get("seen"):
+        return HttpResponse(status=204)
+    status = 200 if shown.state == "running" else STOP_POLLING
+    return render(request, f"{PAGE}#poll", context(request, workspace, asked), status=status)
 
 
-def _choices(workspace: Workspace, outlook: Outlook, target: str, now: datetime) -> dict[str, Any]:
-    """Targets, refusals, routes and the graph; `selected` is the target that a start would use."""
-    situation, catalogue = outlook.situation, outlook.facts.catalogue
-    targets = upgrades.targets(situation, catalogue)
-    pace = upgrade.pace(workspace)
-    choices = [_choice(row, targets.recommended, situation, len(outlook.hosts), pace) for row in targets.eligible]
-    if targets.finish_workers:
-        choices.insert(0, _finishing(targets.finish_workers, outlook))
-    offered = [choice.version for choice in choices]
-    selected = (
-        target if target in offered else (targets.finish_workers or targets.recommended or next(iter(offered), ""))
-    )
-    routes = _routes(situation, targets.not_offered, catalogue)
-    lengths = {route.to: len(route.hops) for route in routes}
-    running = workspace.kubernetes_version
-    return {
-        "record": next((row for row in catalogue if row.version == running), None),
-        "choices": choices,
-        "selected": selected,
-        "finishing": selected == running,
-        "closed": [Closed(v.version, v.reason, lengths.get(v.version, 0)) for v in targets.not_offered],
-        "routes": routes,
-        "graph": draw(
-            workspace.name, running, targets, selected, routes[0].hops if routes else (), catalogue, now.date()
-        ),
-        "versions_known": len(catalogue),
-        "blocked": upgrades.refuse_upgrade(situation, selected, catalogue) if selected else None,
-        "pace": pace,
-        "stages": [title for _, title in upgrade.STAGES],
-    }
+def _look(request: HttpRequest, workspace: Workspace) -> HttpResponse:
+    """Ask for a look at the first hop to `target`, and go back to the page or show the panel."""
+    asked = Asked(request.POST.get("target", ""))
+    known = look(workspace, timezone.now())
+    hops = upgrades.plan(known.situation, asked.target, known.facts.catalogue)
+    if isinstance(hops, Refused):
+        return render(request, PAGE, context(request, workspace, asked, hops) | {"looking": True}, status=409)
+    looks.ask(workspace, hops[0].to, Actor.of(account_of(request)))
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, f"{PAGE}#preflight", context(request, workspace, asked))
+    return _see(_address(workspace, asked.target))
 
 
-def _choice(row: CatalogueVersion, recommended: str | None, situation: Situation, hosts: int, pace: str) -> Choice:
-    running = situation.running_version or ""
-    kind = "Patch" if minor_of(running) == minor_of(row.version) else "Minor upgrade"
-    counted = {0: "There are no hosts to move.", 1: "1 host drains once."}
-    each = counted.get(hosts, f"{hosts} hosts drain once each, {pace}.")
-    return Choice(
-        version=row.version,
-        recommended=row.version == recommended,
-        security=row.security,
-        moves=f"{kind}. The control plane moves first. {each}",
-        notes=row.notes,
-    )
-
-
-def _finishing(running: str, outlook: Outlook) -> Choice:
-    behind = [host.name for host in outlook.behind]
-    named = ", ".join(behind[:3]) + (f" and {len(behind) - 3} more" if len(behind) > 3 else "")
-    return Choice(running, False, False, f"Finishes a half upgrade. Only hosts that are behind move: {named}.", "")
-
-
-def _routes(
-    situation: Situation, closed: Sequence[upgrades.NotOffered], catalogue: Sequence[CatalogueVersion]
-) -> list[Route]:
-    """Of each minor further on, the way to its highest version that can be reached; the furthest first."""
-    routes: dict[tuple[int, int], Route] = {}
-    for row in closed:
-        if row.code != "not_reachable" or minor_of(row.version) in routes:
-            continue
-        hops = upgrades.plan(situation, row.version, catalogue)
-        if not isinstance(hops, Refused) and len(hops) > 1:
-            routes[minor_of(row.version)] = Route(row.version, hops)
-    return list(routes.values())
+def _address(workspace: Workspace, target: str) -> str:
+    return f"{reverse('version', args=[workspace.pk])}?{urlencode({'target': target})}"

@@ -63,7 +63,10 @@ def draw(
     catalogue: Sequence[CatalogueVersion],
     today: date,
 ) -> Graph | None:
-    """The graph of workspace `name`; None while its running version is not known."""
+    """The graph of workspace `name`; None while its running version is not known.
+
+    `route` is the way to `selected` where that takes several hops, else to another version further away.
+    """
     if not is_version(running):
         return None
     eligible = [row.version for row in targets.eligible]
@@ -74,14 +77,16 @@ def draw(
     at = {v: (_LEFT + step * n, _TOP + _TRACK * minors.index(minor_of(v))) for n, v in enumerate(shown)}
     states = dict.fromkeys(shown, "shut") | dict.fromkeys(later, "later") | dict.fromkeys(eligible, "open")
     states |= ({selected: "target"} if selected in at else {}) | {running: "now"}
+    whole = len(route) > 1 and route[-1].to == selected
     lowest = _TOP + _TRACK * (len(minors) - 1)
     stops = [
         Stop(v, states[v], x, y, 9 if states[v] in ("now", "target", "later") else 7, y + 26 if y == lowest else y - 17)
         for v, (x, y) in at.items()
     ]
     lines = [Line(_path(at[running], at[v]), "") for v in eligible if v != selected]
-    lines += [Line(_path(at[hop.from_], at[hop.to]), "later") for hop in route[1:] if hop.from_ in at]
-    lines += [Line(_path(at[running], at[selected]), "plan")] if selected in at and selected != running else []
+    lines += [Line(_path(at[hop.from_], at[hop.to]), "later") for hop in route[1:] if not whole and hop.from_ in at]
+    direct = [Hop(running, selected, True, "")] if selected in at and selected != running else []
+    lines += [Line(_path(at[hop.from_], at[hop.to]), "plan") for hop in (route if whole else direct)]
     tracks = [_track(minor, _TOP + _TRACK * n, catalogue, today) for n, minor in enumerate(minors)]
     return Graph(lowest + 38, tracks, stops, lines, _sentence(name, running, eligible, route))
 
@@ -121,5 +126,6 @@ def _track(minor: tuple[int, int], y: int, catalogue: Iterable[CatalogueVersion]
 
 def _sentence(name: str, running: str, eligible: list[str], route: Sequence[Hop]) -> str:
     reach = f"One hop reaches {', '.join(reversed(eligible))}." if eligible else "No version can be reached."
-    further = f" {route[-1].to} needs {len(route)} hops, through {route[0].to}." if len(route) > 1 else ""
+    through = ", ".join(hop.to for hop in route[:-1])
+    further = f" {route[-1].to} needs {len(route)} hops, through {through}." if through else ""
     return f"Version graph. {name} runs {running}. {reach}{further}"

@@ -107,7 +107,7 @@ def status_of(workspace: Workspace, now: datetime) -> lifecycle.Look:
 def _live(workspace: Workspace, outlook: Outlook, now: datetime) -> dict[str, Any]:
     """What the refreshed part of the page shows."""
     plan = workspace.maintenance_plan.as_rule()
-    targets = upgrades.targets(outlook.situation, outlook.facts.catalogue)
+    recommended = upgrades.recommended(outlook.situation, outlook.facts.catalogue, now.date())
     operation = outlook.operation
     return {
         "workspace": workspace,
@@ -118,7 +118,7 @@ def _live(workspace: Workspace, outlook: Outlook, now: datetime) -> dict[str, An
         "outlook": outlook,
         "operation": operation,
         "operation_look": lifecycle.OPERATION[operation.state] if operation else None,
-        "recommended": targets.recommended,
+        "recommended": recommended,
         "window": planner.next_window(plan, now, "routine") or planner.next_window(plan, now),
         "ready": sum(host.ready is True for host in outlook.hosts),
         "closed": sum(host.unschedulable for host in outlook.hosts),
