@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 UNWATCHED = {
     "workspaces_tick": "is the time of the scheduler's last round",
     "workspaces_preflight": "is what a worker saw; whose risk was taken is an act",
-    "workspaces_rolloutmember": "is what became of a rollout; each of its upgrades is an operation with acts of its own",
+    "workspaces_rolloutmember": "is what became of a rollout; its upgrades have acts of their own",
     "workspaces_event": "is the trail itself; the database refuses to change it",
     "django_session": "holds who is signed in, by an opaque key; signing in and out are acts",
     "django_admin_log": "is Django's own list of what staff did in the admin",

@@ -48,12 +48,14 @@ class Command(BaseCommand):
                     _write(kept, {"accounts": _accounts(password), "api_keys": rows.create(fleet, password)})
             rows.connect(ready)
             if first:
-                upgrades.record()
                 windows.record()
             Event.record(who, "fleet.connected", summary="Connected the sample fleet to the simulated world")
         # Before anybody is told that the demo is ready: without the running versions no upgrade would be offered.
         for key in ManagementCluster.objects.values_list("pk", flat=True):
             reconcile.look_at_management_cluster(key)
+        if first:
+            with acting(who):
+                upgrades.record()
         _write(options["output"], json.loads(kept.read_text()))
 
 

@@ -27,6 +27,8 @@ RECORDED = {
     "uncordon": (1, "takes pods again"),
 }
 DRAIN_DEADLINE = 1200
+CAUSE = "budget_never_yields"
+WHO = "The owners of routing/planner: add a replica or allow one disruption. Then continue."
 BUDGET = "The disruption budget planner needs 3 healthy pods and has 3 currently"
 
 
@@ -64,9 +66,10 @@ def _fail(operation: Operation, step: Step, began: datetime, at: datetime) -> No
     """The drain that never ended, and with it the operation."""
     ended = at + timedelta(seconds=DRAIN_DEADLINE)
     message = (
-        f"{step.host} could not be drained in 20 min: disruption budget routing/planner allows no eviction. "
-        "Left: routing/planner-1. The host takes pods again."
+        f"{step.host} could not be drained in 20 min: disruption budget routing/planner asks for all of its 3 pods, "
+        "so it never yields. Left: routing/planner-1. The host takes pods again."
     )
+    step.cause, step.who_can_fix = CAUSE, WHO
     _close(step, "failed", at, ended, message)
     _say(step, at + timedelta(seconds=4), "shop/web-5d8f7c-x2lp evicted")
     _say(step, at + timedelta(seconds=5), f"routing/planner-1 not evicted: {BUDGET}", level="warn")
@@ -77,9 +80,9 @@ def _fail(operation: Operation, step: Step, began: datetime, at: datetime) -> No
         started_at=began,
         finished_at=ended,
         irreversible_since=operation.irreversible_since,
-        error_code="conflict",
+        error_code=CAUSE,
         error_message=message,
-        error_who_can_fix="The owners of routing/planner: add a replica or allow one disruption, then continue.",
+        error_who_can_fix=WHO,
     )
 
 
