@@ -201,6 +201,21 @@ def test_what_a_recent_look_has_found_refuses_the_click_unless_the_risk_is_taken
     assert isinstance(upgrade.start(workspace, "1.35.7", actor=ALICE, accept=["disruption_budgets"]), Operation)
 
 
+def test_what_one_look_could_not_tell_another_one_may(world: RunningWorld) -> None:
+    workspace = harness.linked(world, cast.kubernetes("piece-by-piece", hosts=1))
+    tenant = {"service": "kubernetes", "target": "ws-piece-by-piece/piece-by-piece"}
+    operation = start(workspace, "1.35.7", None)
+    for path, unknown in (("/metrics", {"deprecated_apis"}), ("/api/v1/pods", set())):
+        world.fault(**tenant, kind="status", status=500, path=path)
+        engine.run_one_step(operation.pk, plans.find)
+        kept = operation.preflights.get()
+        assert {one["code"] for one in kept.checks if one["result"] == "cannot_tell"} == unknown
+        assert kept.blast["pods"] == 3
+        world.clear_faults()
+        Operation.objects.filter(pk=operation.pk).update(wake_at=None)
+    assert operation.steps.get(key="check").state == "done"
+
+
 def test_automatic_work_never_begins_when_something_cannot_be_told(world: RunningWorld, settings: object) -> None:
     settings.LOOPBACK_PREFLIGHT_PATIENCE_SECONDS = 0  # type: ignore[attr-defined]
     workspace = harness.linked(world, cast.kubernetes("unattended", hosts=1))
