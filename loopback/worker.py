@@ -13,6 +13,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 from rq import Queue, Worker
 from rq.job import Job
+from rq.worker import DequeueStrategy
 
 from loopback import tether
 
@@ -20,9 +21,12 @@ from loopback import tether
 # The client loads its models with the first API class that is asked for, which takes 0.8 s of CPU.
 PRELOADED = (
     "workspaces.jobs",
+    "kubernetes.client.api.admissionregistration_v1_api",
+    "kubernetes.client.api.apps_v1_api",
     "kubernetes.client.api.coordination_v1_api",
     "kubernetes.client.api.core_v1_api",
     "kubernetes.client.api.custom_objects_api",
+    "kubernetes.client.api.discovery_v1_api",
     "kubernetes.client.api.policy_v1_api",
     "kubernetes.client.api.version_api",
     "hcloud",
@@ -40,11 +44,12 @@ class StepWorker(Worker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
-        """Load what steps need, then work until told to stop."""
+        """Load what steps need, then work until told to stop. Queues named together take turns, job after job."""
         for module in PRELOADED:
             importlib.import_module(module)
         self._warm_up()
-        return bool(super().work(*args, **kwargs))
+        # RQ would empty the first one before it looks at the next: while upgrades run, nobody would look at the fleet.
+        return bool(super().work(*args, **{"dequeue_strategy": DequeueStrategy.ROUND_ROBIN, **kwargs}))
 
     def _warm_up(self) -> None:
         """Take a step of an operation that is not there: what Django compiles for it, each forked child inherits."""

@@ -89,7 +89,7 @@ class Context:
 
     def again(self, why: str, *, cause: str = "", who_can_fix: str = "") -> Wait:
         """Wait and look once more: soon at first, since most of the world answers at once, then every few seconds."""
-        soon = max(0.5, self.waited / 2)
+        soon = max(0.2, self.waited / 2)
         return Wait(min(soon, settings.LOOPBACK_POLL_SECONDS), why, cause, who_can_fix)
 
     def remember(self, **values: Any) -> None:

@@ -1,6 +1,6 @@
 """Finding work that nobody is doing: what is due, whose worker died, and what the queue has lost.
 
-Called once a second by the scheduler. It reads PostgreSQL and wakes; it never runs a step itself.
+Called several times a second by the scheduler. It reads PostgreSQL and wakes; it never runs a step itself.
 """
 
 from __future__ import annotations
