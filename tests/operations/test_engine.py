@@ -144,6 +144,18 @@ def test_patience_ends_and_a_person_is_asked(workspace: Workspace) -> None:
     assert operation.error_who_can_fix.startswith("The operator of the platform")
 
 
+def test_two_bad_moments_hours_apart_do_not_end_patience(workspace: Workspace) -> None:
+    def one(context: Context) -> Outcome:
+        raise Temporary("unreachable", "The API server of mgmt-fsn1 does not answer.")
+
+    operation = started(workspace, "one")
+    run(operation, one)
+    operation.steps.update(failing_since=timezone.now() - timedelta(hours=2))
+    Operation.objects.update(wake_at=None)
+    run(operation, one)
+    assert operation.state == "waiting"
+
+
 def test_a_permanent_failure_stops_at_once_and_is_continued_from_that_step(workspace: Workspace) -> None:
     fixed: list[bool] = []
 
