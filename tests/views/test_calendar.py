@@ -377,9 +377,8 @@ def test_nothing_to_show_says_what_that_means(client, charlie, alices, workspace
 
 # --- Who sees what ----------------------------------------------------------------------------------------------------
 def test_a_stranger_sees_nothing_of_others_in_rows_loads_counts_and_headline(client, charlie, crowd):
-    Hold(organization=cast.organization("Kestrel Freight"), reason="x", expires_at=cast.NOW + timedelta(days=1)).begin(
-        PLATFORM
-    )
+    kestrel, until = cast.organization("Kestrel Freight"), cast.NOW + timedelta(days=1)
+    Hold(organization=kestrel, reason="x", set_at=cast.NOW, expires_at=until).begin(PLATFORM)
     cast.kubernetes("fjord-api", project=cast.project("Harbour", of="Fjordline"))
     answer = page(cast.sign_in(client, charlie))
     assert list(rows(answer)) == ["fjord-api"]

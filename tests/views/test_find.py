@@ -59,7 +59,8 @@ def test_at_most_eight_of_a_kind_are_shown(alices):
     for number in range(10):
         cast.kubernetes(f"yard-{number}", hosts=0)
     page = alices.get("/find", {"q": "yard"}).content.decode()
-    assert page.count('<svg class="icon" aria-hidden="true"><use href="#i-kube"/>') == 8
+    found = page.partition('id="main"')[2]
+    assert found.count('<svg class="icon" aria-hidden="true"><use href="#i-kube"/>') == 8
     assert "Workspaces, the first 8" in page
 
 
