@@ -53,7 +53,10 @@ def _leadership() -> Iterator[BaseDatabaseWrapper | None]:
 
 
 def _lead(session: BaseDatabaseWrapper, stop: threading.Event) -> None:
-    """Wake what is due and enqueue what is periodic, beat by beat. Raises django.db.Error when the lock is lost, RedisError when Redis is."""
+    """Wake what is due and enqueue what is periodic, beat by beat.
+
+    Raises django.db.Error when the lock is lost, RedisError when Redis is.
+    """
     logger.info("This scheduler leads.")
     scheduler = _schedule()
     scheduler.register_birth()
