@@ -4,51 +4,56 @@ from datetime import timedelta
 
 import pytest
 
-from workspaces.rules.estimate import Durations, Estimate, estimate, p90, typical
+from workspaces.rules.estimate import Durations, Estimate, estimate, hosts_moving, p90, typical
+from workspaces.rules.upgrades import Hop
 
 # Ten upgrades of control planes: 4 to 13 min; twelve hosts: 2 to 13 min.
 CONTROL_PLANE = tuple(60.0 * minutes for minutes in range(4, 14))
 HOSTS = tuple(60.0 * minutes for minutes in range(2, 14))
 KNOWN = Durations(CONTROL_PLANE, HOSTS)
+STAY, MOVE = Hop("1.34.8", "1.35.7", False, ""), Hop("1.34.8", "1.35.7", True, "")
+THEN, FINISH = Hop("1.35.7", "1.36.2", True, ""), Hop("1.35.7", "1.35.7", True, "")
 
 
 @pytest.mark.parametrize(
-    ("hosts_moving", "typical_minutes", "p90_minutes"),
+    ("hops", "hosts", "typical_minutes", "p90_minutes"),
     [
-        ([0], 8.5, 12.1),
-        ([1], 8.5 + 7.5, 12.1 + 11.9),
-        ([3], 8.5 + 3 * 7.5, 12.1 + 3 * 11.9),
-        ([0, 3], 2 * 8.5 + 3 * 7.5, 2 * 12.1 + 3 * 11.9),
-        ([3, 3], 2 * 8.5 + 6 * 7.5, 2 * 12.1 + 6 * 11.9),
+        ([MOVE], 0, 8.5, 12.1),
+        ([MOVE], 1, 8.5 + 7.5, 12.1 + 11.9),
+        ([MOVE], 3, 8.5 + 3 * 7.5, 12.1 + 3 * 11.9),
+        ([STAY, THEN], 3, 2 * 8.5 + 3 * 7.5, 2 * 12.1 + 3 * 11.9),
+        ([MOVE, THEN], 3, 2 * 8.5 + 6 * 7.5, 2 * 12.1 + 6 * 11.9),
+        ([FINISH], 3, 3 * 7.5, 3 * 11.9),
     ],
 )
-def test_control_planes_and_hosts_are_added_up(hosts_moving, typical_minutes, p90_minutes):
-    found = estimate(KNOWN, hosts_moving, at_once=1)
+def test_control_planes_and_hosts_are_added_up(hops, hosts, typical_minutes, p90_minutes):
+    found = estimate(KNOWN, hops, ["1.34.8"] * hosts)
     assert found is not None
     assert found.typical == pytest.approx(60 * typical_minutes)
     assert found.p90 == pytest.approx(60 * p90_minutes)
     assert found.samples == 10
 
 
-def test_hosts_in_groups_take_no_less_because_steps_run_one_after_the_other():
-    assert estimate(KNOWN, [7], at_once=3) == estimate(KNOWN, [7], at_once=1)
+def test_hosts_that_are_there_already_do_not_move():
+    assert hosts_moving(MOVE, ["1.34.8", "1.35.7", "1.35.7", ""]) == 2
+    assert hosts_moving(STAY, ["1.34.8", "1.34.8"]) == 0
 
 
 @pytest.mark.parametrize(
-    ("durations", "hosts_moving"),
+    ("durations", "hosts"),
     [
-        (Durations(CONTROL_PLANE[:9], HOSTS), [3]),
-        (Durations(CONTROL_PLANE[:9], HOSTS), [0]),
-        (Durations(CONTROL_PLANE, HOSTS[:9]), [1]),
-        (Durations((), ()), [1]),
+        (Durations(CONTROL_PLANE[:9], HOSTS), 3),
+        (Durations(CONTROL_PLANE[:9], HOSTS), 0),
+        (Durations(CONTROL_PLANE, HOSTS[:9]), 1),
+        (Durations((), ()), 1),
     ],
 )
-def test_below_ten_samples_of_what_is_needed_nothing_is_said(durations, hosts_moving):
-    assert estimate(durations, hosts_moving, at_once=1) is None
+def test_below_ten_samples_of_what_is_needed_nothing_is_said(durations, hosts):
+    assert estimate(durations, [MOVE], ["1.34.8"] * hosts) is None
 
 
 def test_no_host_has_to_have_been_measured_where_none_moves():
-    found = estimate(Durations(CONTROL_PLANE, ()), [0], at_once=1)
+    found = estimate(Durations(CONTROL_PLANE, ()), [MOVE], [])
     assert found is not None
     assert found.typical == pytest.approx(510)
 
@@ -70,6 +75,6 @@ def test_one_sample_more_makes_it_known():
 def test_one_night_that_went_wrong_moves_the_median_hardly_and_the_mark_with_it():
     calm = Durations((300.0,) * 19, (60.0,) * 10)
     wild = Durations((*(300.0,) * 19, 7200.0), (60.0,) * 10)
-    before, after = estimate(calm, [0], at_once=1), estimate(wild, [0], at_once=1)
+    before, after = estimate(calm, [MOVE], []), estimate(wild, [MOVE], [])
     assert before == Estimate(300.0, 300.0, 19)
     assert after == Estimate(300.0, 300.0, 20)

@@ -96,7 +96,7 @@ def plan(request: HttpRequest, pk: UUID, to: str) -> dict[str, Any]:
     workspace = _kubernetes_workspace(request, pk)
     outlook = look(workspace, timezone.now())
     hops = _plan(outlook, to)
-    return {"hops": hops, "estimate": _estimate(workspace, outlook, hops)}
+    return {"hops": hops, "estimate": _estimate(outlook, hops)}
 
 
 def _plan(outlook: Outlook, to: str) -> list[Hop]:
@@ -106,10 +106,8 @@ def _plan(outlook: Outlook, to: str) -> list[Hop]:
     return hops
 
 
-def _estimate(workspace: Workspace, outlook: Outlook, hops: list[Hop]) -> dict[str, int] | None:
-    nodes = [host for host in outlook.hosts if host.node_name]
-    moving = [sum(host.kubelet_version != hop.to for host in nodes) if hop.workers_move else 0 for hop in hops]
-    found = estimate(measured(), moving, workspace.upgrade_hosts_at_once)
+def _estimate(outlook: Outlook, hops: list[Hop]) -> dict[str, int] | None:
+    found = estimate(measured(), hops, outlook.situation.kubelet_versions)
     if found is None:
         return None
     return {

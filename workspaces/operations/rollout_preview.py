@@ -14,7 +14,6 @@ from workspaces.rules.estimate import Durations, Estimate, estimate
 from workspaces.rules.preflight import ACCEPTABLE
 from workspaces.rules.refusal import Refused
 from workspaces.rules.upgrades import CatalogueVersion, Hop, Situation
-from workspaces.rules.versions import is_version, precedence
 
 NEED = "upgrade.start"
 
@@ -74,17 +73,8 @@ def _preview(
     if isinstance(decided, Refused):
         outcome: Literal["runs_it", "refused"] = "runs_it" if decided.code == "same_version" else "refused"
         return Preview(workspace, outcome, refused=decided)
-    moving = [_moving(outlook, hop) for hop in decided]
-    expected = estimate(measured, moving, workspace.upgrade_hosts_at_once)
+    expected = estimate(measured, decided, outlook.situation.kubelet_versions)
     return Preview(workspace, "upgrade", tuple(decided), waits_for=_waits_for(outlook, now), estimate=expected)
-
-
-def _moving(outlook: Outlook, hop: Hop) -> int:
-    """How many hosts move with the hop: those not known to run its version already."""
-    if not hop.workers_move:
-        return 0
-    kubelets = [host.kubelet_version for host in outlook.hosts if host.node_name]
-    return sum(not is_version(seen) or precedence(seen) < precedence(hop.to) for seen in kubelets)
 
 
 def _waits_for(outlook: Outlook, now: datetime) -> str:

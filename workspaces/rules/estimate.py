@@ -12,6 +12,8 @@ from math import ceil
 from statistics import median, quantiles
 from typing import Final
 
+from workspaces.rules.upgrades import Hop
+
 # Fewer samples than this say nothing about the next upgrade: it is "not known yet".
 NEEDED: Final = 10
 _HOUR: Final = 3600.0
@@ -51,16 +53,23 @@ def p90(samples: Sequence[float]) -> float:
     return quantiles(samples, n=10, method="inclusive")[-1]
 
 
-def estimate(durations: Durations, hosts_moving: Sequence[int], at_once: int) -> Estimate | None:
-    """How long the hops take that move so many hosts each; None: not known yet.
+def hosts_moving(hop: Hop, kubelets: Sequence[str]) -> int:
+    """How many hosts the hop moves: those not known to run its version already. `kubelets` has one entry a host."""
+    return sum(kubelet != hop.to for kubelet in kubelets) if hop.workers_move else 0
 
-    Groups of `at_once` hosts are out of service together and still take as long as one by one: an operation does one
-    step after the other, and what a host takes was measured in groups like these. So the number shortens nothing.
+
+def estimate(durations: Durations, hops: Sequence[Hop], kubelets: Sequence[str]) -> Estimate | None:
+    """How long the hops take on a workspace with these kubelets; None: not known yet.
+
+    Hosts that are out of service together still take as long as one by one: an operation does one step after the other.
+    A hop from a version to itself finishes hosts, and moves no control plane.
     """
-    moving = sum(hosts_moving)
-    if len(durations.control_plane) < NEEDED or (moving and len(durations.host) < NEEDED):
+    planes, hosts = sum(hop.from_ != hop.to for hop in hops), sum(hosts_moving(hop, kubelets) for hop in hops)
+    if len(durations.control_plane) < NEEDED or (hosts and len(durations.host) < NEEDED):
         return None
-    parts = [(durations.control_plane, len(hosts_moving)), *([(durations.host, moving)] if moving else [])]
+    parts = [
+        (samples, times) for samples, times in ((durations.control_plane, planes), (durations.host, hosts)) if times
+    ]
     return Estimate(
         typical=sum(median(samples) * times for samples, times in parts),
         p90=sum(p90(samples) * times for samples, times in parts),

@@ -15,10 +15,9 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count
 from django.db.models.functions import JSONObject
 
-from workspaces.models import Host
 from workspaces.models.outlook import Outlook
 from workspaces.models.workspace import WorkspaceQuerySet
-from workspaces.rules.estimate import NEEDED, Durations, Estimate, estimate
+from workspaces.rules.estimate import NEEDED, Durations, Estimate, estimate, hosts_moving
 from workspaces.rules.upgrades import CatalogueVersion, Hop, NotOffered, Targets
 from workspaces.rules.versions import minor_of
 from workspaces.templatetags.console import span
@@ -54,7 +53,7 @@ class Times:
 
     def of(self, hops: Sequence[Hop]) -> Estimate | None:
         """How long these hops take; None: not known yet."""
-        return estimate(self.durations, moving(self.outlook.hosts, hops), self.at_once)
+        return estimate(self.durations, hops, self.outlook.situation.kubelet_versions)
 
     def words(self, hops: Sequence[Hop]) -> str:
         """`about 58 min`; empty while it is not known."""
@@ -121,12 +120,6 @@ def catalogued(
     return Catalogued(near, far, closed)
 
 
-def moving(hosts: Sequence[Host], hops: Sequence[Hop]) -> list[int]:
-    """How many hosts move at each hop."""
-    nodes = [host for host in hosts if host.node_name]
-    return [sum(host.kubelet_version != hop.to for host in nodes) if hop.workers_move else 0 for hop in hops]
-
-
 def _choice(
     row: CatalogueVersion,
     hops: Sequence[Hop],
@@ -160,7 +153,7 @@ def _kind(hop: Hop) -> str:
 
 
 def _drains(outlook: Outlook, hops: Sequence[Hop], times: Times) -> str:
-    hosts = sum(moving(outlook.hosts, hops))
+    hosts = sum(hosts_moving(hop, outlook.situation.kubelet_versions) for hop in hops)
     pace = f"{times.at_once} at a time" if times.at_once > 1 else "one at a time"
     counted = {0: "There are no hosts to move.", 1: "1 host drains once."}
     return counted.get(hosts, f"{hosts} hosts drain once each, {pace}.")

@@ -14,6 +14,7 @@ from workspaces.models.durations import measured
 from workspaces.models.outlook import Outlook, look
 from workspaces.operations import upgrade
 from workspaces.rules import upgrades
+from workspaces.rules.estimate import hosts_moving
 from workspaces.rules.refusal import Refused
 from workspaces.rules.upgrades import Hop, Targets
 from workspaces.rules.versions import minor_of
@@ -119,7 +120,7 @@ def _chosen(
     known = times.of(choice.hops)
     risks = preflight.risks(asked.accept if asked.target in ("", choice.version) else ())
     found = upgrades.route(situation, choice.version, catalogue, choice.through or None)
-    moved = sum(version_choices.moving(outlook.hosts, choice.hops[-1:]))
+    moved = hosts_moving(choice.hops[-1], situation.kubelet_versions)
     return {
         "choice": choice,
         "selected": choice.version,
