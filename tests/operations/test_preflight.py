@@ -326,10 +326,15 @@ def test_pinned_addons_and_a_rollout_that_hangs_are_seen(world: RunningWorld) ->
     world.fault(service="kubernetes", target="ws-pinned/pinned", kind="upgrade_hang")
     patch(workspace, {"spec": {"kubernetes": {"version": "v1.35.7"}}})
     checks = _until(workspace, lambda found: bool(found["control_plane"].details))
+    other = {to: look(workspace, to)[0]["control_plane"] for to in ("1.35.4", "1.36.2")}
     world.clear_faults()
     assert checks["control_plane"].evidence == "2 pods of the control plane cannot start."
     assert "ImagePullBackOff" in checks["control_plane"].details[0]
-    assert look(workspace, "1.35.4")[0]["control_plane"].result == "fail", "another version has been asked for"
+    assert other["1.36.2"].result == "fail", "another version has been asked for"
+    assert (other["1.35.4"].result, other["1.35.4"].evidence) == (
+        "pass",
+        "Kamaji cannot start 1.35.7. 1.35.4 of the same minor takes its place.",
+    )
 
 
 def test_a_dry_run_is_not_tried_on_more_than_twenty_pods(world: RunningWorld) -> None:

@@ -196,7 +196,8 @@ def test_a_package_lock_held_by_somebody_else_is_temporary(world, run):
         run("kubelet", "web-4", variables={"lock_timeout": 0})
     assert raised.value.code == "package_lock"
     assert raised.value.message == (
-        "Another program on web-4 is installing packages at the moment (Install kubelet and kubectl 1.35.7)."
+        "Another program on web-4 is installing packages at the moment (Install kubelet and kubectl 1.35.7). "
+        "It is process 4242 (unattended-upgr)."
     )
 
 
