@@ -17,7 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -28,6 +28,7 @@ from workspaces.models.tenancy import ROLES
 from workspaces.rules import members as rules
 from workspaces.rules import permissions
 from workspaces.views.access import account_of, login_required, recently_signed_in
+from workspaces.views.see_other import see_other
 
 NEED = "api_keys.manage"
 PAGE = 50
@@ -135,9 +136,7 @@ def revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
     key = get_object_or_404(_manageable(account), pk=pk)
     if key.revoke(Actor.of(account)):
         messages.success(request, f"{key} is revoked. Its next request is answered 401.")
-    response = redirect("api_keys")
-    response.status_code = 303
-    return response
+    return see_other("api_keys")
 
 
 def _manageable(account: Account) -> ApiKeyQuerySet:

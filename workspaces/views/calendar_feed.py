@@ -17,7 +17,7 @@ from django.contrib import messages
 from django.core.cache import cache
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
@@ -28,6 +28,7 @@ from workspaces.models import Actor, CalendarFeed
 from workspaces.views import feed_document
 from workspaces.views.access import account_of, get_project, login_required, recently_signed_in
 from workspaces.views.feed_entries import feed_of
+from workspaces.views.see_other import see_other
 
 log = logging.getLogger(__name__)
 NEED = "maintenance.edit"
@@ -74,9 +75,7 @@ def end(request: HttpRequest, pk: UUID) -> HttpResponse:
     project = get_project(request, pk, need=NEED)
     if CalendarFeed.end(project, Actor.of(account_of(request))):
         messages.success(request, f"The calendar feed of {project} has ended.")
-    response = redirect("calendar_feed", pk=project.pk)
-    response.status_code = 303
-    return response
+    return see_other("calendar_feed", pk=project.pk)
 
 
 # --- The feed ---------------------------------------------------------------------------------------------------------

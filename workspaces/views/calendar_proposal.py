@@ -16,7 +16,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
@@ -31,6 +31,7 @@ from workspaces.rules.planner import hour_of
 from workspaces.templatetags.console import local
 from workspaces.views.access import account_of, login_required, visible_workspaces
 from workspaces.views.calendar_load import limits, read_load
+from workspaces.views.see_other import see_other
 
 EDIT = "maintenance.edit"
 AT_ONCE = 100
@@ -209,9 +210,7 @@ def _apply(request: HttpRequest) -> HttpResponse:
     if len(chosen) > AT_ONCE:
         return _page(request, slot, problem=f"Choose at most {AT_ONCE} windows; the others can be moved after these.")
     _tell(request, _move(request, slot, [one for one in chosen if one]), slot)
-    response = redirect("calendar")
-    response.status_code = 303
-    return response
+    return see_other("calendar")
 
 
 def _read(text: str) -> tuple[UUID, int, int] | None:

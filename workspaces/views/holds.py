@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -26,6 +26,7 @@ from workspaces.templatetags import console
 from workspaces.views.access import account_of, login_required, visible_workspaces
 from workspaces.views.hold_effect import LOOKED_AT, covered, effect_of
 from workspaces.views.hold_form import PLATFORM, HoldForm, Place, places_of
+from workspaces.views.see_other import see_other
 
 PAGE = 50
 AHEAD_SHOWN = 100
@@ -143,7 +144,7 @@ def new(request: HttpRequest) -> HttpResponse:
         messages.success(
             request, f"Automatic work of {form.hold.place} is held until {_at(form.hold.expires_at, now)}."
         )
-        return _see(form.hold)
+        return see_other("hold", pk=form.hold.pk)
     context = {
         "nav": "calendar",
         "now": now,
@@ -200,13 +201,7 @@ def lift(request: HttpRequest, pk: UUID) -> HttpResponse:
     if effect.next:
         following = f"Next to start: {effect.next.name}, {_at(effect.next.opens_at, now)}."
     messages.success(request, f"The hold of {found.place} is lifted. {following}")
-    return _see(found)
-
-
-def _see(hold: Hold) -> HttpResponse:
-    response = redirect("hold", pk=hold.pk)
-    response.status_code = 303
-    return response
+    return see_other("hold", pk=found.pk)
 
 
 def _at(moment: datetime, now: datetime) -> str:

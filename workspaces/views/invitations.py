@@ -12,7 +12,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.mail import send_mail
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -23,6 +23,7 @@ from workspaces.rules.refusal import Refused
 from workspaces.views.access import account_of, get_scope, login_required
 from workspaces.views.invite_form import InviteForm
 from workspaces.views.members import members_page
+from workspaces.views.see_other import see_other
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +78,7 @@ def _pending(request: HttpRequest, kind: str, pk: UUID, invitation: UUID) -> tup
 
 
 def _back(kind: str, pk: UUID) -> HttpResponse:
-    response = redirect(f"{kind}_members", pk=pk)
-    response.status_code = 303
-    return response
+    return see_other(f"{kind}_members", pk=pk)
 
 
 def _post(request: HttpRequest, invitation: Invitation, token: str) -> None:

@@ -23,6 +23,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from workspaces.models import Account, Actor, Event, Invitation, audit
+from workspaces.views.see_other import see_other
 
 HELD = "invitation"
 
@@ -78,7 +79,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
         return _over(request)
     get_adapter().logout(request)
     request.session[HELD] = str(found.pk)
-    return _see("invitation_answer")
+    return see_other("invitation_answer")
 
 
 def _held(request: HttpRequest) -> Invitation | None:
@@ -113,14 +114,14 @@ def _accept(request: HttpRequest, found: Invitation) -> HttpResponse:
         return _page(request, found)
     if not found.accept(request.user):
         return _over(request)
-    return _done(request, found, _see("fleet"))
+    return _done(request, found, see_other("fleet"))
 
 
 def _sign_up(request: HttpRequest, found: Invitation) -> HttpResponse:
     """Make the account, give it the role and sign it in: the mailbox is proven by the link."""
     form = NewAccountForm(found.email, request.POST)
     if Account.objects.filter(email__iexact=found.email).exists():
-        return _see("invitation_answer")
+        return see_other("invitation_answer")
     if not form.is_valid():
         return _page(request, found, form)
     said = form.cleaned_data
@@ -140,7 +141,7 @@ def _sign_up(request: HttpRequest, found: Invitation) -> HttpResponse:
             if not accepted:
                 transaction.set_rollback(True)
     except IntegrityError:  # the same form, sent twice at once
-        return _see("invitation_answer")
+        return see_other("invitation_answer")
     if not accepted:
         return _over(request)
     login = Login(user=account, email=account.email, signup=True, redirect_url=reverse("fleet"))
@@ -150,10 +151,4 @@ def _sign_up(request: HttpRequest, found: Invitation) -> HttpResponse:
 def _done(request: HttpRequest, found: Invitation, response: HttpResponse) -> HttpResponse:
     request.session.pop(HELD, None)
     messages.success(request, f"You are {found.role} of {found.scope} now.")
-    return response
-
-
-def _see(name: str) -> HttpResponse:
-    response = redirect(name)
-    response.status_code = 303
     return response

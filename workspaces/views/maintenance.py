@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -27,6 +27,7 @@ from workspaces.rules import planner
 from workspaces.views import week
 from workspaces.views.access import account_of, get_workspace, login_required
 from workspaces.views.last_runs import last_runs
+from workspaces.views.see_other import see_other
 from workspaces.views.workspaces import status_of
 
 _SWITCHES = {"on": True, "off": False}
@@ -91,9 +92,7 @@ def _save(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     messages.success(request, f"Schedule of {workspace.name} saved.")
     for note in notes:
         messages.warning(request, note.message)
-    response = redirect("maintenance", pk=workspace.pk)
-    response.status_code = 303
-    return response
+    return see_other("maintenance", pk=workspace.pk)
 
 
 @login_required

@@ -32,6 +32,7 @@ from workspaces.rules.refusal import Refused
 from workspaces.views import shell
 from workspaces.views.access import account_of, get_scope, login_required
 from workspaces.views.invite_form import InviteForm
+from workspaces.views.see_other import see_other
 
 PAGE = 50
 PROJECTS_SHOWN = 50
@@ -234,9 +235,7 @@ def _back(request: HttpRequest, kind: str, scope: Scope) -> HttpResponse:
     """To the list; who has changed their own access may not see it any more."""
     account = account_of(request)
     seen = any(permissions.allows(role, "members.view") for role in scope.roles_of(account))
-    response = redirect(f"{kind}_members", pk=(scope.project or scope.organization).pk) if seen else redirect("fleet")
-    response.status_code = 303
-    return response
+    return see_other(f"{kind}_members", pk=(scope.project or scope.organization).pk) if seen else see_other("fleet")
 
 
 def _member_page(

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from django import forms
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
@@ -77,13 +77,6 @@ def choice_of_hosts(request: HttpRequest, found: Operation) -> HttpResponse:
     course = timetable.course(found, steps_of(found), dict(plans.STAGES))
     context = {"leavable": _leavable(found, course), "leave": request.GET["leave"]}
     return render(request, "workspaces/operation.html#hosts_to_leave", context)
-
-
-def see(found: Operation) -> HttpResponse:
-    """Go and see the operation (303)."""
-    response = redirect("operation", pk=found.pk)
-    response.status_code = 303
-    return response
 
 
 # --- The live part ----------------------------------------------------------------------------------------------------

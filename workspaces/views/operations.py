@@ -22,6 +22,7 @@ from workspaces.rules.refusal import Refused
 from workspaces.views import operation_page, timetable
 from workspaces.views.access import account_of, get_operation, login_required
 from workspaces.views.operation_log import STOP_POLLING
+from workspaces.views.see_other import see_other
 
 PAGE = 50
 FILTERS = {"": "All", "open": "Open", "failed": "Failed", "stopped": "Stopped", "succeeded": "Succeeded"}
@@ -119,4 +120,4 @@ def _change(
         return operation_page.whole(request, found, refused=refused)
     dispatch.run_soon(found.pk)
     messages.success(request, said)
-    return operation_page.see(found)
+    return see_other("operation", pk=found.pk)

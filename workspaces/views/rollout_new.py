@@ -15,7 +15,7 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
@@ -32,6 +32,7 @@ from workspaces.rules.versions import precedence
 from workspaces.views.access import account_of, login_required, projects_of, visible_workspaces
 from workspaces.views.fleet_query import FleetQuery, parse
 from workspaces.views.fleet_totals import count
+from workspaces.views.see_other import see_other
 
 _USUAL = {"canary": 1, "at_once": 3, "stop_after": 1, "soak_minutes": 0}
 _IN_ADDRESS = {"canary": "canary", "at_once": "at_once", "stop_after": "stop_after", "soak_minutes": "soak"}
@@ -220,9 +221,7 @@ def _begin(request: HttpRequest, rights: Rights) -> HttpResponse:
         several_hops=options.several_hops,
         **options.numbers,
     )
-    response = redirect("rollout", pk=rollout.pk)
-    response.status_code = 303
-    return response
+    return see_other("rollout", pk=rollout.pk)
 
 
 def _ids(texts: Iterable[str]) -> set[UUID] | None:

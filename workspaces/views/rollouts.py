@@ -6,7 +6,7 @@ Workspaces that the reader may not see are counted and not named. Beginning one 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -26,6 +26,7 @@ from workspaces.rules import lifecycle
 from workspaces.rules.refusal import Refused
 from workspaces.rules.rollout import ended
 from workspaces.views.access import account_of, login_required, projects_of
+from workspaces.views.see_other import see_other
 
 PAGE = 50
 MEMBERS = 100
@@ -179,40 +180,31 @@ def _canary_stage(found: Rollout, members: Sequence[RolloutMember]) -> Stage:
 @require_POST
 def pause(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Start nothing more for now."""
-    found = _readable(request, pk)
-    refused = _refuse(request, found) or found.pause(Actor.of(account_of(request)))
-    return _answer(request, found, refused, "It starts nothing more. Upgrades that run go on to their end.")
+    return _change(request, pk, Rollout.pause, "It starts nothing more. Upgrades that run go on to their end.")
 
 
 @login_required
 @require_POST
 def proceed(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Go on after a pause."""
-    found = _readable(request, pk)
-    refused = _refuse(request, found) or found.resume(Actor.of(account_of(request)))
-    return _answer(request, found, refused, "It goes on within 5 seconds.")
+    return _change(request, pk, Rollout.resume, "It goes on within 5 seconds.")
 
 
 @login_required
 @require_POST
 def stop(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Start nothing more for good."""
-    found = _readable(request, pk)
-    refused = _refuse(request, found) or found.stop(Actor.of(account_of(request)))
-    return _answer(request, found, refused, "It is stopped. Upgrades that run go on to their end.")
+    return _change(request, pk, Rollout.stop, "It is stopped. Upgrades that run go on to their end.")
 
 
-def _refuse(request: HttpRequest, found: Rollout) -> Refused | None:
-    if may_be_changed_by(found, account_of(request)):
-        return None
-    said = "Only whoever may start upgrades on every workspace of this rollout can pause, continue or stop it."
-    return Refused("not_allowed", said)
-
-
-def _answer(request: HttpRequest, found: Rollout, refused: Refused | None, said: str) -> HttpResponse:
-    if refused:
+def _change(
+    request: HttpRequest, pk: UUID, change: Callable[[Rollout, Actor], Refused | None], said: str
+) -> HttpResponse:
+    found, account = _readable(request, pk), account_of(request)
+    if not may_be_changed_by(found, account):
+        only = "Only whoever may start upgrades on every workspace of this rollout can pause, continue or stop it."
+        return _page(request, found, Refused("not_allowed", only))
+    if refused := change(found, Actor.of(account)):
         return _page(request, found, refused)
     messages.success(request, said)
-    response = redirect("rollout", pk=found.pk)
-    response.status_code = 303
-    return response
+    return see_other("rollout", pk=found.pk)

@@ -14,6 +14,7 @@ from workspaces.operations import dispatch
 from workspaces.rules.refusal import Refused
 from workspaces.views import operation_page
 from workspaces.views.access import account_of, get_operation, login_required
+from workspaces.views.see_other import see_other
 
 
 @login_required
@@ -32,7 +33,7 @@ def skip(request: HttpRequest, pk: UUID) -> HttpResponse:
     if goes_on or (found.is_open and found.state != "paused"):
         dispatch.run_soon(found.pk)
     messages.success(request, f"{host} is left as it is." + (" The operation continues." if goes_on else ""))
-    return operation_page.see(found)
+    return see_other("operation", pk=found.pk)
 
 
 def _leave_out(found: Operation, host: str, reason: str, actor: Actor, *, goes_on: bool) -> Refused | None:

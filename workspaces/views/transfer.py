@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
@@ -20,6 +20,7 @@ from workspaces.models.transfer_proof import Difference, proof
 from workspaces.rules import permissions
 from workspaces.rules.refusal import Refused
 from workspaces.views.access import account_of, get_workspace, login_required
+from workspaces.views.see_other import see_other
 from workspaces.views.transfer_impact import impact_of
 from workspaces.views.workspaces import status_of
 
@@ -49,9 +50,7 @@ def _move(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     moved = move(workspace, destination, by=Actor.of(account), caller=account, expected_fingerprint=shown)
     if isinstance(moved, Refused):
         return _page(request, get_workspace(request, workspace.pk), asked, refused=moved)
-    response = redirect(f"{reverse('transfer', args=[workspace.pk])}?moved={moved.pk}")
-    response.status_code = 303
-    return response
+    return see_other(f"{reverse('transfer', args=[workspace.pk])}?moved={moved.pk}")
 
 
 def _page(request: HttpRequest, workspace: Workspace, asked: str, refused: Refused | None = None) -> HttpResponse:

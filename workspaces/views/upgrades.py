@@ -21,6 +21,7 @@ from workspaces.operations import upgrade
 from workspaces.rules import upgrades
 from workspaces.rules.refusal import Refused
 from workspaces.views.access import account_of, get_workspace, login_required
+from workspaces.views.see_other import see_other
 from workspaces.views.version_page import Asked, context
 from workspaces.views.version_preflight import newest
 
@@ -55,18 +56,12 @@ def _start(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     )
     if isinstance(started, Refused):
         return _page(request, workspace, asked, started)
-    return _see(reverse("operation", args=[started.pk]))
+    return see_other("operation", pk=started.pk)
 
 
 def _page(request: HttpRequest, workspace: Workspace, asked: Asked, refused: Refused | None = None) -> HttpResponse:
     shown = context(request, workspace, asked, refused)
     return render(request, PAGE, shown, status=409 if refused else 200)
-
-
-def _see(address: str) -> HttpResponse:
-    response = redirect(address)
-    response.status_code = 303
-    return response
 
 
 # --- Preflight --------------------------------------------------------------------------------------------------------
@@ -99,7 +94,7 @@ def _look(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     looks.ask(workspace, hops[0].to, Actor.of(account_of(request)))
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, f"{PAGE}#preflight", context(request, workspace, asked))
-    return _see(_address(workspace, asked.target))
+    return see_other(_address(workspace, asked.target))
 
 
 def _address(workspace: Workspace, target: str) -> str:

@@ -14,7 +14,7 @@ from uuid import UUID
 from django import forms
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
@@ -24,6 +24,7 @@ from workspaces.rules import permissions
 from workspaces.rules.refusal import Refused
 from workspaces.views.access import account_of, get_workspace, login_required, recently_signed_in
 from workspaces.views.kubeconfigs import look_of
+from workspaces.views.see_other import see_other
 from workspaces.views.workspaces import status_of
 
 # Of each list; beyond it the members page, the keys page and the audit log go on.
@@ -77,9 +78,7 @@ def _export(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     asked = kubeconfigs.request(workspace, form.cleaned_data["reason"], account_of(request))
     if isinstance(asked, Refused):
         return _page(request, workspace, form, refused=asked, status=409)
-    response = redirect("kubeconfig", pk=workspace.pk, kubeconfig=asked.pk)
-    response.status_code = 303
-    return response
+    return see_other("kubeconfig", pk=workspace.pk, kubeconfig=asked.pk)
 
 
 def _page(
