@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -164,14 +164,7 @@ class Operation(models.Model):
                     lane=window.lane if window else "",
                     window_opens_at=window.opens_at if window else None,
                 )
-                Step.objects.bulk_create(
-                    Step(
-                        operation=operation,
-                        position=position,
-                        **asdict(step),
-                    )
-                    for position, step in enumerate(steps)
-                )
+                Step.objects.bulk_create(step.step(operation, position) for position, step in enumerate(steps))
                 Event.record(actor, f"{kind}.started", workspace=workspace, operation=operation, summary=title)
         except IntegrityError as error:
             if "one_open_operation_per_workspace" not in str(error):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from workspaces.rules import lifecycle
+
+if TYPE_CHECKING:
+    from workspaces.models.operation import Operation
 
 # What a step that is to run again forgets. Its memory and the count of its attempts stay.
 ANEW: Final[dict[str, Any]] = {
@@ -42,6 +45,10 @@ class StepPlan:
     safe_to_stop: bool = True
     irreversible: bool = False
     hop: int = 0
+
+    def step(self, operation: Operation, position: int, **became: Any) -> Step:
+        """The row for it (not saved); `became` are its other columns where it is not about to begin."""
+        return Step(operation=operation, position=position, **asdict(self), **became)
 
 
 class Step(models.Model):

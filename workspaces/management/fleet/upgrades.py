@@ -28,9 +28,10 @@ def record() -> None:
         for workspace in rows.exclude(operations__kind=upgrade.KIND).order_by("name")
         if (hop := _hop(workspace))
     ][:PAST]
-    operations = [_operation(workspace, hop, number, by) for number, (workspace, hop) in enumerate(moved)]
+    made = [_upgrade(workspace, hop, number, by) for number, (workspace, hop) in enumerate(moved)]
+    operations = [operation for operation, _ in made]
     Operation.objects.bulk_create(operations)
-    Step.objects.bulk_create([step for one in operations for step in one.planned])  # type: ignore[attr-defined]
+    Step.objects.bulk_create([step for _, steps in made for step in steps])
     _rollout(operations, by)
 
 
@@ -43,8 +44,8 @@ def _hop(workspace: Workspace) -> Hop | None:
     return Hop(lower[0], running, True, f"Last hop: the workers move to {running}.")
 
 
-def _operation(workspace: Workspace, hop: Hop, number: int, by: Account) -> Operation:
-    """The upgrade as the engine would have left it; `planned` are its steps (not saved)."""
+def _upgrade(workspace: Workspace, hop: Hop, number: int, by: Account) -> tuple[Operation, list[Step]]:
+    """The upgrade and its steps as the engine would have left them (not saved)."""
     began = timezone.now().replace(minute=12, second=0, microsecond=0) - timedelta(days=9 + 3 * number)
     operation = Operation(
         workspace=workspace,
@@ -59,9 +60,8 @@ def _operation(workspace: Workspace, hop: Hop, number: int, by: Account) -> Oper
         started_at=began,
     )
     steps = list(_steps(operation, hop, began))
-    operation.planned = steps  # type: ignore[attr-defined]
     operation.irreversible_since, operation.finished_at = steps[1].finished_at, steps[-1].finished_at
-    return operation
+    return operation, steps
 
 
 def _steps(operation: Operation, hop: Hop, began: datetime) -> Iterator[Step]:
@@ -70,21 +70,7 @@ def _steps(operation: Operation, hop: Hop, began: datetime) -> Iterator[Step]:
     hosts = list(operation.workspace.hosts.exclude(node_name="").order_by("name"))
     for position, plan in enumerate(upgrade.plan(operation.workspace, [hop], hosts)):
         ended = at + timedelta(seconds=_took(plan.key, f"{operation.workspace.name}{plan.host}"))
-        yield Step(
-            operation=operation,
-            position=position,
-            key=plan.key,
-            title=plan.title,
-            arguments=plan.arguments,
-            host=plan.host,
-            stage=plan.stage,
-            safe_to_stop=plan.safe_to_stop,
-            irreversible=plan.irreversible,
-            state="done",
-            attempts=1,
-            started_at=at,
-            finished_at=ended,
-        )
+        yield plan.step(operation, position, state="done", attempts=1, started_at=at, finished_at=ended)
         at = ended
 
 

@@ -111,15 +111,9 @@ def _steps(operation: Operation) -> Iterator[Step]:
     at = operation.created_at
     for position, step in enumerate(os_updates.plan(operation.workspace)):
         ended = at + timedelta(seconds=20 if step.key == "updates" else 1)
-        yield Step(
-            operation=operation,
-            position=position,
-            key=step.key,
-            title=step.title,
-            arguments=step.arguments,
-            host=step.host,
-            stage=step.stage,
-            safe_to_stop=step.safe_to_stop,
+        yield step.step(
+            operation,
+            position,
             state="done",
             attempts=1,
             started_at=at,
