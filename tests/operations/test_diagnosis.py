@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.simulators.running import RunningWorld
 from workspaces.models import Actor, Operation, Step, Workspace
 from workspaces.operations import connections, diagnosis, engine, plans, upgrade
 from workspaces.providers import ansible
+from workspaces.providers.kamaji import ControlPlanePod, Waiting
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -204,6 +206,19 @@ def test_a_node_that_does_not_come_back_says_whether_its_machine_answers(world: 
     assert (operation.state, operation.error_code) == ("failed", "unreachable")
     assert operation.error_message.endswith("It stays closed to new pods. The machine answers on SSH.")
     world.clear_faults()
+
+
+def test_a_control_plane_that_crashes_again_and_again() -> None:
+    waiting = Waiting("kube-apiserver", "registry.k8s.io/kube-apiserver:v1.35.7", "CrashLoopBackOff", "back-off 5m0s")
+    born = datetime(2026, 11, 28, 2, tzinfo=UTC)
+    pod = ControlPlanePod("ledger-7d9f", "Running", "1.35.7", False, (waiting,), "", born)
+    found = diagnosis.of_pod(pod)
+    assert found is not None
+    assert (found.cause, found.message, found.who_can_fix) == (
+        "control_plane_crashes",
+        "container kube-apiserver of pod ledger-7d9f crashes again and again",
+        "The operator of the management cluster: the container's log says why.",
+    )
 
 
 def test_a_question_that_cannot_be_asked_leaves_the_cause_open(world: RunningWorld) -> None:

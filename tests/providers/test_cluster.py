@@ -194,7 +194,7 @@ def test_deprecated_apis_are_gathered_from_every_server_that_answers():
         'resource="flowschemas",subresource="",version="v1beta3"} 1\n'
     )
     with RecordedApi(first, other) as api, tenant(api) as cluster:
-        assert cluster.deprecated_apis(times=2) == [
+        assert list(cluster.deprecated_use(times=2).apis) == [
             DeprecatedApi("", "v1", "componentstatuses", ""),
             DeprecatedApi("", "v1", "endpoints", ""),
             DeprecatedApi("flowcontrol.apiserver.k8s.io", "v1beta3", "flowschemas", "1.32"),
@@ -254,5 +254,5 @@ def test_metrics_that_may_not_be_read_are_a_missing_right():
         tenant(api) as cluster,
         pytest.raises(Permanent) as caught,
     ):
-        cluster.deprecated_apis()
+        cluster.deprecated_use()
     assert caught.value.code == "credential"

@@ -164,7 +164,7 @@ def test_a_budget_that_allows_nothing_blocks_and_is_named(platform, world):
 
 def test_deprecated_apis_are_told(platform):
     with platform.cluster() as cluster:
-        assert DeprecatedApi("policy", "v1beta1", "podsecuritypolicies", "1.25") in cluster.deprecated_apis()
+        assert DeprecatedApi("policy", "v1beta1", "podsecuritypolicies", "1.25") in cluster.deprecated_use().apis
 
 
 def test_a_kubelets_lease_moves(platform):

@@ -73,7 +73,7 @@ def _pods(kamaji: Kamaji, seen: ControlPlane) -> Finding | None:
     except ProviderError:
         return None
     newest = sorted(pods, key=lambda pod: pod.created, reverse=True)
-    return next((finding for pod in newest if (finding := _pod(pod))), None)
+    return next((finding for pod in newest if (finding := of_pod(pod))), None)
 
 
 def cannot_pull(kamaji: Kamaji, seen: ControlPlane) -> bool:
@@ -82,7 +82,8 @@ def cannot_pull(kamaji: Kamaji, seen: ControlPlane) -> bool:
     return found is not None and found.cause == "image_cannot_be_pulled"
 
 
-def _pod(pod: ControlPlanePod) -> Finding | None:
+def of_pod(pod: ControlPlanePod) -> Finding | None:
+    """What keeps a pod of a control plane from serving."""
     if pod.unschedulable:
         return Finding(
             "surge_pods_pending",

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from workspaces.models import Preflight
 from workspaces.models.outlook import Outlook, look
-from workspaces.operations import connections, control_plane, preflight
+from workspaces.operations import connections, preflight
 from workspaces.operations.control_plane import target_of
 from workspaces.operations.engine import Context, Done, Outcome
 from workspaces.providers.errors import Permanent
@@ -47,10 +47,8 @@ def check(context: Context) -> Outcome:
     outcome = _stopped_by(context, seen)
     if outcome is not None:
         return outcome
-    with connections.tenant(workspace) as cluster:
+    with connections.control_plane(workspace) as (_, running), connections.tenant(workspace) as cluster:
         kubelets = {node.name: node.kubelet_version for node in cluster.nodes()}
-    with connections.control_plane(workspace) as (_, running):
-        control_plane.refuse_stuck(running)
     known = look(workspace, context.now)
     fresh = replace(
         known.situation,

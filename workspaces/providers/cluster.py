@@ -183,10 +183,6 @@ class Cluster:
                 for endpoint in each.endpoints or ()
             )
 
-    def deprecated_apis(self, times: int = _DRAWS) -> list[DeprecatedApi]:
-        """The deprecated APIs asked for since the API servers started, sorted; see `deprecated_use`."""
-        return list(self.deprecated_use(times).apis)
-
     def deprecated_use(self, times: int = _DRAWS) -> DeprecatedUse:
         """The deprecated APIs asked for, and since when this is known.
 

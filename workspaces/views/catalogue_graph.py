@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from workspaces.rules.upgrades import CatalogueVersion
 from workspaces.rules.versions import is_version, minor_of, precedence
+from workspaces.views.version_graph import Track, curve
 
 VERSIONS_OF_A_MINOR = 8
 # With more hops than this, only the furthest of each version are drawn: more lines cannot be told apart.
@@ -23,15 +24,6 @@ _STEP, _STEP_AT_LEAST, _SHIFT = 100, 72, 24
 Hops = Sequence[tuple[str, str]]
 # The versions of each minor, oldest first; the newest minor first.
 Minors = dict[tuple[int, int], list[CatalogueVersion]]
-
-
-class Track(NamedTuple):
-    """A minor: its line, its name, and until when it is supported; `off` when that is over or nothing is active."""
-
-    y: int
-    name: str
-    note: str
-    off: bool
 
 
 class Stop(NamedTuple):
@@ -123,11 +115,8 @@ def _furthest(hops: Hops) -> Hops:
 def _path(start: tuple[int, int], end: tuple[int, int], *, beside: bool) -> str:
     """A line to the stop `beside` on the same track, an arc past the stops between, a curve to another track."""
     (x1, y1), (x2, y2) = start, end
-    if y1 != y2:
-        middle = (x1 + x2) // 2
-        return f"M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}"
-    if beside:
-        return f"M{x1} {y1}H{x2}"
+    if y1 != y2 or beside:
+        return curve(start, end)
     dip = y1 + min(28, 12 + (x2 - x1) // 40)
     return f"M{x1} {y1}Q{(x1 + x2) // 2} {dip} {x2} {y2}"
 

@@ -18,7 +18,7 @@ _SHUT_SHOWN = 2  # versions of a minor that are drawn although they cannot be re
 
 
 class Track(NamedTuple):
-    """A minor: its line, its name, and until when it is supported."""
+    """A minor: its line, its name, until when it is supported, and whether its line is drawn as one out of use."""
 
     y: int
     name: str
@@ -83,10 +83,10 @@ def draw(
         Stop(v, states[v], x, y, 9 if states[v] in ("now", "target", "later") else 7, y + 26 if y == lowest else y - 17)
         for v, (x, y) in at.items()
     ]
-    lines = [Line(_path(at[running], at[v]), "") for v in eligible if v != selected]
-    lines += [Line(_path(at[hop.from_], at[hop.to]), "later") for hop in route[1:] if not whole and hop.from_ in at]
+    lines = [Line(curve(at[running], at[v]), "") for v in eligible if v != selected]
+    lines += [Line(curve(at[hop.from_], at[hop.to]), "later") for hop in route[1:] if not whole and hop.from_ in at]
     direct = [Hop(running, selected, True, "")] if selected in at and selected != running else []
-    lines += [Line(_path(at[hop.from_], at[hop.to]), "plan") for hop in (route if whole else direct)]
+    lines += [Line(curve(at[hop.from_], at[hop.to]), "plan") for hop in (route if whole else direct)]
     tracks = [_track(minor, _TOP + _TRACK * n, catalogue, today) for n, minor in enumerate(minors)]
     return Graph(lowest + 38, tracks, stops, lines, _sentence(name, running, eligible, route))
 
@@ -104,7 +104,8 @@ def _shut(running: str, eligible: list[str], later: list[str], catalogue: Iterab
             yield row.version
 
 
-def _path(start: tuple[int, int], end: tuple[int, int]) -> str:
+def curve(start: tuple[int, int], end: tuple[int, int]) -> str:
+    """A hop: straight on its own track, else bent from one to the other."""
     (x1, y1), (x2, y2) = start, end
     if y1 == y2:
         return f"M{x1} {y1}H{x2}"
