@@ -35,6 +35,7 @@ from tests.rules.preflight_cases import (
     checks,
     plane,
 )
+from workspaces.rules.preflight import CODES
 from workspaces.rules.preflight_seen import DataStore, DeprecatedUse, Node
 
 # --- Each check passes, fails, and cannot tell ------------------------------------------------------------------------
@@ -276,41 +277,48 @@ def test_what_could_not_be_asked_carries_the_sentence_of_the_error(code: str, ch
     assert check.who_can_fix == "The operator of the platform."
 
 
-@pytest.mark.parametrize(
-    ("code", "changes", "evidence", "details"),
-    [
-        (
-            "version_skew",
-            {"nodes": (N1, replace(N2, kubelet=""))},
-            "The kubelet version of 1 node cannot be read.",
-            ("web-2",),
-        ),
-        (
-            "hosts_reachable",
-            {"hosts": (W1, replace(W2, answers=None, said="behind a bastion, which was not tried"))},
-            "1 of 2 hosts: whether SSH answers cannot be seen from here.",
-            ("web-2: behind a bastion, which was not tried",),
-        ),
-        (
-            "capacity",
-            {"nodes": (N1, replace(N2, cpu_millis=0, memory_bytes=0, pods=0), N3)},
-            "How much 1 node can hold is not said.",
-            ("web-2",),
-        ),
-        (
-            "deprecated_apis",
-            {"deprecated": replace(USE, apis=(replace(CRON, removed_release="soon"),))},
-            "When 1 API in use is removed cannot be read.",
-            ("batch/v1beta1 cronjobs (removed in soon)",),
-        ),
-        (
-            "pinned_addons",
-            {"control_plane": None},
-            "Its control plane is not on the management cluster any more.",
-            (),
-        ),
-    ],
-)
+SAYS_NOTHING = [
+    (
+        "version_skew",
+        {"nodes": (N1, replace(N2, kubelet=""))},
+        "The kubelet version of 1 node cannot be read.",
+        ("web-2",),
+    ),
+    (
+        "hosts_reachable",
+        {"hosts": (W1, replace(W2, answers=None, said="behind a bastion, which was not tried"))},
+        "1 of 2 hosts: whether SSH answers cannot be seen from here.",
+        ("web-2: behind a bastion, which was not tried",),
+    ),
+    (
+        "capacity",
+        {"nodes": (N1, replace(N2, cpu_millis=0, memory_bytes=0, pods=0), N3)},
+        "How much 1 node can hold is not said.",
+        ("web-2",),
+    ),
+    (
+        "deprecated_apis",
+        {"deprecated": replace(USE, apis=(replace(CRON, removed_release="soon"),))},
+        "When 1 API in use is removed cannot be read.",
+        ("batch/v1beta1 cronjobs (removed in soon)",),
+    ),
+    (
+        "pinned_addons",
+        {"control_plane": None},
+        "Its control plane is not on the management cluster any more.",
+        (),
+    ),
+]
+
+
+def test_every_check_is_tried_in_each_of_its_results() -> None:
+    assert {code for code, *_ in PASSES} == set(CODES)
+    assert {code for code, *_ in FAILS} == set(CODES)
+    # Whether an operation is open stands in a row of ours, so it can always be told.
+    assert {code for code, *_ in (*BLIND, *SAYS_NOTHING)} == set(CODES) - {"no_open_operation"}
+
+
+@pytest.mark.parametrize(("code", "changes", "evidence", "details"), SAYS_NOTHING)
 def test_an_answer_that_says_nothing_is_not_taken_for_good(
     code: str, changes: dict[str, object], evidence: str, details: tuple[str, ...]
 ) -> None:
