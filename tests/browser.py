@@ -5,10 +5,11 @@ And what every page is looked at for: the rules of accessibility, and a picture 
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
@@ -35,6 +36,19 @@ def find() -> str:
 def launch(playwright: Playwright) -> Browser:
     """Start it without a window."""
     return playwright.chromium.launch(executable_path=find(), args=list(ARGUMENTS))
+
+
+def close(*contexts: BrowserContext) -> None:
+    """Close them, and wait until the live server has done with what they last asked.
+
+    A page that asks again by itself may leave a request behind that holds locks while the next test empties the tables.
+    """
+    for context in contexts:
+        context.close()
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(timeout=30)
+            assert not thread.is_alive(), "the live server still answers a browser that has gone"
 
 
 def assert_accessible(page: Page) -> None:

@@ -48,8 +48,7 @@ def open_admin(chromium: Browser, live_server, client, root: Account) -> Iterato
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    browsers.close(*contexts)
     assert heard == []
 
 

@@ -42,6 +42,5 @@ def open_page(chromium: Browser, live_server, settings) -> Iterator[Any]:
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    browsers.close(*contexts)
     assert complaints == []

@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from tests import browser as browsers
 from tests import cast
 from tests.browser import assert_accessible, picture
 from tests.views.accounts import sign_in_by_form
@@ -55,8 +56,7 @@ def open_page(chromium: Browser, live_server) -> Iterator[Any]:
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    browsers.close(*contexts)
     assert complaints == []
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import browser as browsers
 from tests import cast
 from tests.browser import assert_accessible
 
@@ -33,4 +34,4 @@ def test_the_page_is_accessible_and_does_not_scroll_sideways(chromium, live_serv
     assert_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert heard == []
-    context.close()
+    browsers.close(context)

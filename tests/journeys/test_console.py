@@ -9,6 +9,7 @@ import pytest
 from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect
 
+from tests import browser as browsers
 from tests import cast
 from tests.browser import assert_accessible, picture
 from workspaces.models import PLATFORM, Host, MaintenancePlan, Operation, Workspace
@@ -41,8 +42,7 @@ def open_page(chromium: Browser, live_server, complaints: list[str]) -> Iterator
 
     cache.clear()
     yield opened
-    for context in contexts:
-        context.close()
+    browsers.close(*contexts)
 
 
 @pytest.fixture

@@ -430,9 +430,9 @@ def test_a_person_asks_a_worker_looks_and_the_row_answers(world: RunningWorld) -
     workspace = harness.linked(world, cast.kubernetes("asked-for", hosts=2), replicas=1)
     asked = preflight.ask(workspace, "1.35.7", ALICE)
     assert preflight.ask(workspace, "1.35.7", ALICE) == asked, "one look answers both"
-    assert Preflight.latest(workspace, "1.35.7") is None
+    assert Preflight.latest(workspace, "1.35.7", "1.35.7") is None
     assert work() == 1
-    found = Preflight.latest(workspace, "1.35.7")
+    found = Preflight.latest(workspace, "1.35.7", "1.35.7")
     assert found is not None
     assert (found.pk, found.asked_by, found.error) == (asked.pk, "Alice Ahrens", "")
     assert found.is_fresh(timezone.now())

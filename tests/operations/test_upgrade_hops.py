@@ -188,6 +188,19 @@ def test_the_first_step_stops_at_a_risk_nobody_has_taken_and_goes_on_when_somebo
     assert operation.error_code == "budget_never_yields", "and it was one"
 
 
+def test_what_keeps_the_last_hop_is_told_before_the_first_is_made(world: RunningWorld) -> None:
+    workspace = stuck(world, "told-first")
+    operation = harness.drive(start(workspace))
+    assert (operation.state, operation.error_code) == ("failed", "preflight_failed")
+    assert "pay/api" in operation.error_message
+    assert harness.version_patches(world, workspace) == [], "the hop of the control plane alone has not been made"
+    again = upgrade.start(workspace, "1.36.2", actor=ALICE, through=["1.35.7"])
+    assert isinstance(again, Refused)
+    assert again.code == "preflight_failed"
+    shorter = upgrade.start(workspace, "1.35.7", actor=ALICE)
+    assert isinstance(shorter, Operation), "what was seen is about the longer way"
+
+
 def test_what_a_recent_look_has_found_refuses_the_click_unless_the_risk_is_taken(world: RunningWorld) -> None:
     workspace = stuck(world, "known-risk")
     harness.drive(start(workspace, "1.35.7", None))

@@ -405,6 +405,14 @@ def test_removed_releases_compare_as_numbers_and_not_as_text() -> None:
     assert checks(deprecated=use)["deprecated_apis"].result == "pass"
 
 
+def test_an_api_that_only_the_last_hop_removes_is_told_before_the_first() -> None:
+    use = replace(USE, apis=(replace(CRON, removed_release="1.36"),))
+    assert checks(deprecated=use)["deprecated_apis"].result == "pass"
+    check = checks(deprecated=use, end="1.36.2")["deprecated_apis"]
+    assert (check.result, check.details) == ("fail", ("batch/v1beta1 cronjobs (removed in 1.36)",))
+    assert check.evidence.startswith("1 API in use is not in 1.36.2 any more.")
+
+
 def test_a_patch_removes_no_api() -> None:
     check = checks(PATCH, deprecated=replace(USE, apis=(CRON,)))["deprecated_apis"]
     assert (check.result, check.evidence) == ("pass", "Within 1.35 no API is removed.")

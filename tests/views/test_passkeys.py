@@ -43,8 +43,7 @@ def open_page(chromium, live_server):
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    browsers.close(*contexts)
     assert complaints == []
 
 

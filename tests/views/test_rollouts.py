@@ -242,6 +242,20 @@ def test_the_page_tells_the_stages_the_counts_and_every_member(alices, clock):
     assert b"hx-trigger" not in over.content.partition(b'id="progress"')[2].partition(b">")[0]
 
 
+def test_a_rollout_that_is_over_is_not_green_while_a_workspace_has_failed(alices, clock):
+    rollout = begin(fleet(2))
+    rollouts.tick(clock.now)
+    end("a")
+    rollouts.tick(clock.now)
+    end("b", "failed", error_message="The budget web allows no eviction.")
+    rollouts.tick(clock.now)
+    over = alices.get(f"/rollouts/{rollout.pk}")
+    assert over.context["rollout"].state == "finished"
+    assert (over.context["look"].label, over.context["look"].tone) == ("Finished, 1 failed", "bad")
+    assert stages(over)[-1] == ("The others", "bad")
+    assert "Finished, 1 failed" in text(alices.get("/rollouts"))
+
+
 def test_the_poll_answers_only_what_is_new_and_ends(alices, clock):
     rollout = begin(fleet(2))
     at = f"/rollouts/{rollout.pk}/progress"

@@ -126,7 +126,7 @@ def preflight(request: HttpRequest, pk: UUID, to: str) -> dict[str, Any]:
     """What was seen in the way of the first hop to a version: `target` is where that hop leads."""
     workspace = _kubernetes_workspace(request, pk)
     hop = _plan(look(workspace, timezone.now()), to)[0]
-    return _preflight(workspace, hop.to)
+    return _preflight(workspace, hop.to, to)
 
 
 @router.post(
@@ -140,13 +140,13 @@ def look_first(request: HttpRequest, pk: UUID, body: PreflightBody) -> Status[di
         raise refused(NOT_KUBERNETES)
     hop = _plan(look(workspace, timezone.now()), body.to)[0]
     looks.ask(workspace, hop.to, actor(request))
-    return Status(202, _preflight(workspace, hop.to))
+    return Status(202, _preflight(workspace, hop.to, body.to))
 
 
-def _preflight(workspace: Workspace, target: str) -> dict[str, Any]:
-    """The newest look, with the checks of the newest that has ended."""
+def _preflight(workspace: Workspace, target: str, end: str) -> dict[str, Any]:
+    """The newest look, with the checks of the newest that has ended and is about the way to `end`."""
     newest = Preflight.objects.about(workspace, target).first()
-    last = newest if newest is None or newest.finished_at else Preflight.latest(workspace, target)
+    last = Preflight.latest(workspace, target, end) if newest else None
     return {
         "target": target,
         "state": _state(newest),

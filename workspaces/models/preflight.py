@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from workspaces.models.operation import Operation
@@ -68,9 +69,13 @@ class Preflight(models.Model):
         return cls.objects.create(workspace=workspace, target=target, asked_by=by), True
 
     @classmethod
-    def latest(cls, workspace: Workspace, target: str) -> Preflight | None:
-        """The newest that has ended, whoever asked."""
-        return cls.objects.about(workspace, target).exclude(finished_at=None).first()
+    def latest(cls, workspace: Workspace, target: str, end: str) -> Preflight | None:
+        """The newest that has ended and says something about an upgrade through `target` to `end`, whoever asked.
+
+        One of an operation that went further has looked for what stands in the way of more.
+        """
+        same_way = Q(operation=None) | Q(operation__parameters__to=end)
+        return cls.objects.about(workspace, target).filter(same_way).exclude(finished_at=None).first()
 
     def is_lost(self, now: datetime) -> bool:
         """Whether it will never end."""

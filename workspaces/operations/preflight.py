@@ -66,7 +66,8 @@ def look(
 ) -> tuple[list[Check], dict[str, Any]]:
     """The checks of the hop to `to` as they are now, and whom it touches (see `rules.blast`).
 
-    `operation` is the one the look belongs to: its plan says which hosts move. Without one all that are not there yet.
+    `operation` is the one the look belongs to: its plan says which hosts move, and where it ends. Without one all move
+    that are not there yet.
     Never raises for a world that does not answer.
     """
     hosts = list(workspace.hosts.exclude(node_name="").order_by("name"))
@@ -75,7 +76,8 @@ def look(
         management = preflight_world.ask_management(workspace)
         plane = management.control_plane
         running = plane.running if isinstance(plane, seen.ControlPlane) else workspace.kubernetes_version
-        same_minor = is_version(running) and minor_of(running) == minor_of(to)
+        end = str(operation.parameters.get("to", to)) if operation else to
+        same_minor = is_version(running) and minor_of(running) == minor_of(end)
         tenant = preflight_world.ask_tenant(
             workspace,
             management,
@@ -100,6 +102,7 @@ def look(
         deprecated=tenant.deprecated,
         dry_runs=tenant.dry_runs,
         open_operation=_beside(workspace, operation),
+        end=end,
     )
     hop = Hop(running, to, bool(groups), "")
     touched = blast(tenant.pods, tenant.workloads, tenant.budgets, everything.moving)
@@ -117,9 +120,13 @@ def _beside(workspace: Workspace, operation: Operation | None) -> str:
 def _moving(
     hosts: Sequence[Host], operation: Operation | None, to: str, nodes: Sequence[seen.Node] | seen.Unknown
 ) -> list[Host]:
-    """The hosts that this hop drains and has not drained yet, in order."""
+    """The hosts that are drained and have not been yet, in order.
+
+    Of an operation in any of its hops: what keeps them in the last one has to be told before the first, which cannot
+    be taken back.
+    """
     if operation:
-        left = operation.steps.filter(key="drain", arguments__to=to).exclude(state__in=lifecycle.STEP_OVER)
+        left = operation.steps.filter(key="drain").exclude(state__in=lifecycle.STEP_OVER)
         keys = set(left.values_list("arguments__host", flat=True))
         return [host for host in hosts if str(host.pk) in keys]
     kubelets = {} if isinstance(nodes, seen.Unknown) else {node.name: node.kubelet for node in nodes}

@@ -57,7 +57,7 @@ def start(
     hops = upgrades.route(known.situation, target, known.facts.catalogue, through)
     if isinstance(hops, Refused):
         return hops
-    if window is None and (refused := _refuse_known(workspace, hops[0].to, accept, now)):
+    if window is None and (refused := _refuse_known(workspace, hops, accept, now)):
         return refused
     with transaction.atomic():
         operation = Operation.start(
@@ -76,12 +76,12 @@ def start(
     return operation
 
 
-def _refuse_known(workspace: Workspace, target: str, accept: Sequence[str], now: datetime) -> Refused | None:
+def _refuse_known(workspace: Workspace, hops: Sequence[Hop], accept: Sequence[str], now: datetime) -> Refused | None:
     """What a recent look has found to stand in the way. Without one the first step finds it."""
     unknown = sorted(set(accept) - checks.ACCEPTABLE)
     if unknown:
         return Refused("unknown_risk", f"No risk that can be taken: {', '.join(unknown)}.", {"accept_risks": unknown})
-    latest = Preflight.latest(workspace, target)
+    latest = Preflight.latest(workspace, hops[0].to, hops[-1].to)
     if latest is None or not latest.is_fresh(now):
         return None
     stopping = checks.stopping([Check.of(one) for one in latest.checks], accepted=accept, automatic=False)

@@ -224,21 +224,21 @@ def admission_webhooks(seen: Seen, _: Hop, __: datetime) -> Answer:
 
 def deprecated_apis(seen: Seen, hop: Hop, now: datetime) -> Answer:
     """APIs that somebody asks for and the new version does not have."""
-    use = seen.deprecated
+    use, end = seen.deprecated, seen.end or hop.to
     if isinstance(use, Unknown):
         return cannot_tell(use)
-    if is_version(hop.from_) and minor_of(hop.from_) == minor_of(hop.to):
-        return passed(f"Within {minor_of(hop.to)[0]}.{minor_of(hop.to)[1]} no API is removed.")
+    if is_version(hop.from_) and minor_of(hop.from_) == minor_of(end):
+        return passed(f"Within {minor_of(end)[0]}.{minor_of(end)[1]} no API is removed.")
     names = {api: f"{api.name} (removed in {api.removed_release or 'no version so far'})" for api in use.apis}
-    removed = {api: _removed(api.removed_release, hop.to) for api in use.apis}
+    removed = {api: _removed(api.removed_release, end) for api in use.apis}
     if gone := [names[api] for api, is_removed in removed.items() if is_removed]:
-        said = f"{count(len(gone), 'API')} in use {be(len(gone))} not in {hop.to} any more. Counted {_since(use, now)}."
+        said = f"{count(len(gone), 'API')} in use {be(len(gone))} not in {end} any more. Counted {_since(use, now)}."
         return failed(said, "The owners of the clients, by moving them to the API that follows.", gone)
     if unread := [names[api] for api, is_removed in removed.items() if is_removed is None]:
         said = f"When {count(len(unread), 'API')} in use {be(len(unread))} removed cannot be read."
         return cannot_tell(Unknown(said, "The owners of the clients, by looking it up."), unread)
     if names:
-        said = f"{count(len(names), 'deprecated API')} {be(len(names))} in use, and {hop.to} still has all of them."
+        said = f"{count(len(names), 'deprecated API')} {be(len(names))} in use, and {end} still has all of them."
         return passed(f"{said} Counted {_since(use, now)}.", names.values())
     return passed(f"No deprecated API was asked for {_since(use, now)}.")
 

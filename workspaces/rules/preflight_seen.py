@@ -171,7 +171,8 @@ class Seen:
     """One look. A control plane that is None is not there. `groups` are the hosts that move, those at once together.
 
     `waiting` says of each of the control plane's pods that does not start why. `dry_runs` tell what the API answered
-    when it was asked whether a pod might be evicted.
+    when it was asked whether a pod might be evicted. `end` is the version after the last of several hops: what would
+    keep the workspace from getting there is told before the first, which cannot be taken back. Empty: the hop's own.
     """
 
     control_plane: ControlPlane | Unknown | None
@@ -189,6 +190,7 @@ class Seen:
     deprecated: DeprecatedUse | Unknown
     dry_runs: Mapping[str, DryRun | Unknown] = field(default_factory=dict)
     open_operation: str = ""
+    end: str = ""
 
     @property
     def moving(self) -> list[Host]:

@@ -61,7 +61,7 @@ def rollouts(request: HttpRequest) -> HttpResponse:
     rows = []
     for rollout in page:
         count = Counter({state: getattr(rollout, state) for state in _ENDED})
-        rows.append((rollout, lifecycle.ROLLOUT[rollout.state], count.total(), ended(count)))
+        rows.append((rollout, _look(rollout, count), count.total(), ended(count)))
     context = {"nav": "rollouts", "now": timezone.now(), "page": page, "rows": rows}
     return render(request, "workspaces/rollouts.html", context)
 
@@ -111,7 +111,7 @@ def _progress(request: HttpRequest, found: Rollout, now: datetime) -> dict[str, 
     return {
         "rollout": found,
         "now": now,
-        "look": lifecycle.ROLLOUT[found.state],
+        "look": _look(found, count),
         "summary": summary,
         "stages": stages,
         "counts": [(look, count[state]) for state, look in lifecycle.MEMBER.items() if count[state]],
@@ -125,6 +125,13 @@ def _progress(request: HttpRequest, found: Rollout, now: datetime) -> dict[str, 
         "may_change": found.is_open and may_be_changed_by(found, account_of(request)),
         "seen": blake2b(repr(shown).encode(), digest_size=12).hexdigest(),
     }
+
+
+def _look(found: Rollout, count: Counter[str]) -> lifecycle.Look:
+    """The word for its state. One that is over is not green while a workspace of it has failed."""
+    if found.state == "finished" and count["failed"]:
+        return lifecycle.Look(f"Finished, {count['failed']} failed", "bad")
+    return lifecycle.ROLLOUT[found.state]
 
 
 def _members(request: HttpRequest, found: Rollout) -> Page[RolloutMember]:
@@ -162,6 +169,8 @@ def _stages(found: Rollout, members: Sequence[RolloutMember], now: datetime) -> 
     failures = "failure" if found.stop_after == 1 else "failures"
     said = f"{found.at_once} at a time. It pauses after {found.stop_after} {failures}."
     tone = {"finished": "ok", "running": "busy"}.get(found.state, "") if begun else ""
+    if any(member.state == "failed" and not member.canary for member in members):
+        tone = "bad"
     stages.append(Stage("The others" if found.canary else "All workspaces", said, tone))
     return stages
 
