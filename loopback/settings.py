@@ -249,6 +249,11 @@ LOOPBACK_MAINTENANCE_SECONDS = seconds("LOOPBACK_MAINTENANCE_SECONDS", 60)
 # How often one API key may ask in a minute before it is answered 429.
 LOOPBACK_API_REQUESTS_PER_MINUTE = int(env("LOOPBACK_API_REQUESTS_PER_MINUTE", "600"))
 LOOPBACK_RECONCILE_SECONDS = seconds("LOOPBACK_RECONCILE_SECONDS", 60)
+# How often server types, prices and availability are asked of the providers. What is three times as old is unknown.
+LOOPBACK_PROFILES_SECONDS = seconds("LOOPBACK_PROFILES_SECONDS", 600)
+# How long a new server may take to answer over SSH, and one that is shut down to be off before its power is cut.
+LOOPBACK_BOOT_DEADLINE = seconds("LOOPBACK_BOOT_DEADLINE", 900)
+LOOPBACK_SHUTDOWN_SECONDS = seconds("LOOPBACK_SHUTDOWN_SECONDS", 120)
 # How old a preflight may be to refuse a start by it. The first step looks again in any case.
 LOOPBACK_PREFLIGHT_SECONDS = seconds("LOOPBACK_PREFLIGHT_SECONDS", 900)
 # How long the first step looks again at what it cannot tell before it asks for a person.
@@ -257,10 +262,28 @@ LOOPBACK_VENDOR_TIMEOUT = seconds("LOOPBACK_VENDOR_TIMEOUT", 10)
 LOOPBACK_PLAYBOOKS = env("LOOPBACK_PLAYBOOKS")
 LOOPBACK_HCLOUD_ENDPOINT = env("LOOPBACK_HCLOUD_ENDPOINT", "https://api.hetzner.cloud/v1")
 
+# One scraper's secret for /metrics; without it there is no such page.
+LOOPBACK_METRICS_TOKEN = env("LOOPBACK_METRICS_TOKEN")
+
+# Plain lines for people, or one JSON object a line for machines; both carry the ids of what they are about.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "filters": {"about": {"()": "workspaces.logs.AboutFilter"}},
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s [%(request).8s %(operation).8s] %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request)s %(operation)s %(workspace)s",
+            "rename_fields": {"asctime": "at", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "json" if env("LOOPBACK_LOG_FORMAT") == "json" else "plain",
+            "filters": ["about"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "INFO")},
 }

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.django_db
 # Tables without a trigger, and why.
 UNWATCHED = {
     "workspaces_tick": "is the time of the scheduler's last round",
+    "workspaces_leftserver": "is what the provider lists; deleting such a server is an act",
     "workspaces_preflight": "is what a worker saw; whose risk was taken is an act",
     "workspaces_rolloutmember": "is what became of a rollout; its upgrades have acts of their own",
     "workspaces_event": "is the trail itself; the database refuses to change it",

@@ -15,6 +15,7 @@ OPERATOR = VIEWER | {
     "operation.retry",
     "host.order",
     "host.resize",
+    "host.remove",
     "workspace.receive",
 }
 ADMINISTRATOR = OPERATOR | {

@@ -43,6 +43,23 @@ class ProviderAccount(models.Model):
     kind = models.CharField(max_length=20, default="hetzner", choices=[("hetzner", "Hetzner Cloud")])
     token = SealedField()
     endpoint = models.URLField(blank=True, help_text="Empty: the vendor's own address.")
+    # How hosts are ordered here
+    image = models.CharField(max_length=63, default="debian-13", help_text="System image of new servers.")
+    ssh_key = models.ForeignKey(
+        "workspaces.SshKey", models.PROTECT, null=True, blank=True, help_text="Key with which new servers are reached."
+    )
+    connection = models.JSONField(
+        default=dict, blank=True, help_text="Ansible connection variables of new servers besides their address."
+    )
+    server_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Servers the provider allows in this project; no API tells it. Empty: unknown."
+    )
+    # Observed
+    profiles_checked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When server types, prices and availability were last told."
+    )
+    profiles_error_code = models.CharField(max_length=30, blank=True)
+    profiles_error = models.TextField(blank=True, help_text="Why they could not be asked; availability is unknown.")
     observed_at = models.DateTimeField(null=True, blank=True)
     error_code = models.CharField(max_length=30, blank=True)
     error_message = models.TextField(blank=True)
@@ -92,6 +109,9 @@ class Host(models.Model):
     ready_message = models.TextField(blank=True)
     unschedulable = models.BooleanField(default=False)
     os_name = models.CharField(max_length=80, blank=True)
+    disk_gb = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of the server's own disk, which never shrinks. Empty: not known."
+    )
     boot_id = models.CharField(max_length=64, blank=True)
     updated_at = models.DateTimeField(null=True, blank=True, help_text="When package updates were last installed.")
     held_back = models.JSONField(default=list, blank=True, help_text="Packages on hold that have a newer version.")
@@ -117,6 +137,34 @@ class Host(models.Model):
     def manageable(self) -> bool:
         """Whether workers have what they need to reach it over SSH."""
         return bool(self.ansible.get("ansible_host") or self.ansible.get("ansible_connection") == "local")
+
+
+class LeftServer(models.Model):
+    """A server that the provider lists under our labels and that belongs to no host: it costs money and nobody uses it.
+
+    Written by the look at a provider account; gone when the provider lists it no more, or a host has it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider_account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="left_servers")
+    provider_id = models.BigIntegerField()
+    name = models.CharField(max_length=63)
+    profile = models.CharField(max_length=40)
+    location = models.CharField(max_length=40)
+    status = models.CharField(max_length=20, blank=True)
+    labels = models.JSONField(default=dict)
+    created_at = models.DateTimeField(help_text="By the provider.")
+    first_seen_at = models.DateTimeField()
+    observed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(fields=["provider_account", "provider_id"], name="left_server_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class DnsRecord(models.Model):

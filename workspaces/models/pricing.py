@@ -31,7 +31,10 @@ class ComputeProfile(models.Model):
     architecture = models.CharField(max_length=10)
     cpu_type = models.CharField(max_length=10, blank=True)
     storage_type = models.CharField(max_length=10, blank=True)
-    active = models.BooleanField(default=True)
+    active = models.BooleanField(default=True, help_text="Whether it is offered for new hosts.")
+    withdrawn_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the provider was seen to list it no more. It is inactive then."
+    )
     synced_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -49,11 +52,22 @@ class ProfileLocation(models.Model):
     location = models.CharField(max_length=40)
     available = models.BooleanField(null=True, help_text="Empty: the provider could not be asked.")
     checked_at = models.DateTimeField(null=True, blank=True)
+    recommended = models.BooleanField(default=False, help_text="The provider's hint.")
+    announced_at = models.DateTimeField(null=True, blank=True, help_text="When its end at this location was announced.")
     unavailable_after = models.DateTimeField(null=True, blank=True)
+    # Net list prices. The provider asks nothing for setting up; agreements may.
     currency = models.CharField(max_length=3)
+    setup = models.DecimalField(max_digits=20, decimal_places=10, default=0)
     hourly = models.DecimalField(max_digits=20, decimal_places=10)
     monthly = models.DecimalField(max_digits=20, decimal_places=10)
-    traffic = models.DecimalField(max_digits=20, decimal_places=10, default=0)
+    traffic = models.DecimalField(max_digits=20, decimal_places=10, default=0, help_text="Per TB beyond the included.")
+    included_traffic = models.BigIntegerField(default=0, help_text="Bytes a month.")
+    backup = models.DecimalField(
+        max_digits=20, decimal_places=10, null=True, blank=True, help_text="A month, where it is switched on."
+    )
+    primary_ip = models.DecimalField(
+        max_digits=20, decimal_places=10, null=True, blank=True, help_text="A public IPv4 address, a month."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["profile", "location"], name="profile_location_once")]
@@ -105,11 +119,15 @@ class PriceOverride(models.Model):
     location = models.CharField(max_length=40, blank=True, help_text="Empty: everywhere.")
     kind = models.CharField(max_length=10, choices=[("fixed", "Fixed amount"), ("percent", "Percent of list")])
     amount = models.DecimalField(max_digits=20, decimal_places=10)
+    minimum = models.DecimalField(
+        max_digits=20, decimal_places=10, null=True, blank=True, help_text="Never less than this; empty: no minimum."
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["agreement", "clause"], name="clause_once_per_agreement"),
             models.CheckConstraint(condition=Q(amount__gte=0), name="override_not_negative"),
+            models.CheckConstraint(condition=Q(minimum=None) | Q(minimum__gte=0), name="minimum_not_negative"),
         ]
 
     def __str__(self) -> str:

@@ -61,6 +61,14 @@ class Workspace(models.Model):
     )
     namespace = models.CharField(max_length=63, blank=True, help_text="Of the TenantControlPlane.")
     control_plane = models.CharField(max_length=63, blank=True, help_text="Name of the TenantControlPlane.")
+    provider_account = models.ForeignKey(
+        "workspaces.ProviderAccount",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="workspaces",
+        help_text="Where new hosts are ordered. Empty: where its hosts are, else the organization's only account.",
+    )
     upgrade_hosts_at_once = models.PositiveSmallIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     # Observed by reconciliation. Written together with observed_at, never guessed.

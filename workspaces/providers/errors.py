@@ -9,6 +9,9 @@ from typing import Final
 CODES: Final = {
     "credential": "The operator of the platform, by storing a valid credential.",
     "quota": "The owner of the cloud account, by raising the limit.",
+    "no_capacity": "Nobody here: the vendor has none left. Choose another location or profile.",
+    "name_taken": "An administrator, by choosing another name or by removing the server that has it.",
+    "price_changed": "An administrator, by looking at the new price and ordering again.",
     "rate_limit": "Nobody has to: the call is repeated when the limit allows it.",
     "cloud_api": "The vendor. The call is repeated.",
     "not_found": "An administrator, by checking that the object still exists.",

@@ -38,6 +38,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "operation.retry": Permission("Retry a failed operation from the failed step", _OPERATING),
     "host.order": Permission("Order a host at a confirmed price", _OPERATING),
     "host.resize": Permission("Resize a host at a confirmed price", _OPERATING),
+    "host.remove": Permission("Remove a host and delete its server", _OPERATING),
     "workspace.receive": Permission("Receive a workspace from another project", _OPERATING),
     # From here on: what takes something from other people, or cannot be undone by the one who did it.
     "maintenance.disable": Permission("Switch maintenance off for a workspace", _ADMINISTERING),
