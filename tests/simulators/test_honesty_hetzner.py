@@ -23,6 +23,7 @@ GONE = {
     "/datacenters/{id}": "As /datacenters.",
 }
 
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMx+I/Fyx+zzo7KBQ+G+R1LetrGJr9yBDWjLitwglUxQ fleet"
 SSH_KEY = {"name": "ops", "fingerprint": "b7:2f:30:a0", "public_key": "ssh-ed25519 AAAA"}
 WWW = {"name": "www", "type": "A", "records": [{"value": "203.0.113.9"}]}
 SERVER = {"server_type": "cpx32", "image": "debian-13", "location": "fsn1"}
@@ -71,6 +72,8 @@ def walk_the_collections(account):
         if noun not in ("server_types", "locations", "images"):
             account.ok("DELETE", f"/{noun}/{{id}}", id=first["id"])
     account.ok("GET", "/pricing")
+    account.ok("POST", "/ssh_keys", {"name": "fleet", "public_key": PUBLIC_KEY, "labels": {"team": "core"}})
+    account.ok("POST", "/placement_groups", {"name": "apart", "type": "spread", "labels": {"team": "core"}})
 
 
 def walk_the_servers(account):

@@ -108,6 +108,7 @@ def take_kubeadm_config_away(live: LiveClusters) -> None:
     store = live.clusters.managements["mgmt"].tenants["tenants/t"].store
     for name in ("kubeadm-config", "kubelet-config"):
         store.remove(CONFIG_MAPS, "kube-system", name)
+    store.remove(CONFIG_MAPS, "kube-public", "cluster-info")
 
 
 class Steps:

@@ -2,20 +2,22 @@
 
 The endpoints live in hetzner_servers, hetzner_commands, hetzner_zones and hetzner_collections; how the API speaks in
 hetzner_protocol. Besides the faults every HTTP service knows (see faults.py), these are understood:
-resource_limit, maintenance and sold_out (answers of the API), action_failed (the action begun ends in an error).
+resource_limit, maintenance and sold_out (answers of the API), action_failed (the action begun ends in an error),
+no_shutdown (the action of a shutdown succeeds, and the server goes on running as if its system did not listen).
 Paths in faults begin with /v1; the target is the project's name, "" for a token nobody knows.
 """
 
 import secrets
 import string
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
-from . import hetzner_collections, hetzner_commands, hetzner_servers, hetzner_zones
+from . import hetzner_catalogue, hetzner_collections, hetzner_commands, hetzner_servers, hetzner_zones
 from .faults import Faults, middleware
+from .hetzner_machines import FIRST_ID
 from .hetzner_project import PROJECT, Project
 from .hetzner_protocol import ApiError, Bucket, Document, error_body
 from .hetzner_servers import server_record
@@ -24,7 +26,6 @@ from .journal import Journal
 from .listening import LOCAL, listen
 
 PREFIX = "/v1"
-FIRST_ID = 52_000_001
 SERVER_LIMIT, RATE_LIMIT = 250, 3600
 TOKEN_CHARACTERS = string.ascii_letters + string.digits
 SEEDED = ("servers", "ssh_keys", "placement_groups", "volumes", "load_balancers", "zones")
@@ -48,6 +49,9 @@ class Hetzner:
         self._strangers = Bucket(RATE_LIMIT)
         self._port = 0
         self._runner: web.AppRunner | None = None
+        self.follow: Callable[[], None] = lambda: None  # called before anything is answered
+        hetzner_catalogue.sell({})
+        hetzner_catalogue.set_terms({})
         faults.register_error_body("hetzner", error_body)
 
     async def start(self) -> None:
@@ -69,9 +73,14 @@ class Hetzner:
 
         A project: name, token (invented when absent), read_only, read_only_token (a second token), server_limit,
         rate_limit, and lists: servers, ssh_keys, placement_groups, volumes, load_balancers, zones (with rrsets).
+        What is sold: `hetzner_types` and `hetzner_pricing`, see `hetzner_catalogue.py`.
         Raises ValueError or KeyError for what cannot exist.
         """
-        for described in spec["hetzner_projects"]:
+        if "hetzner_types" in spec:
+            hetzner_catalogue.sell(spec["hetzner_types"])
+        if "hetzner_pricing" in spec:
+            hetzner_catalogue.set_terms(spec["hetzner_pricing"])
+        for described in spec.get("hetzner_projects", ()):
             project = self._projects.get(described["name"])
             if project is None:
                 project = self._projects[described["name"]] = self._project(described)
@@ -108,6 +117,11 @@ class Hetzner:
         project.add(table, record)
         project.seeded.append(mark)
 
+    @property
+    def projects(self) -> Iterable[Project]:
+        """Every project."""
+        return self._projects.values()
+
     def ready(self) -> dict[str, Any]:
         """`hetzner_url` (for `api_endpoint=`) and the projects with a token each."""
         projects = [{"name": project.name, "token": next(iter(project.tokens))} for project in self._projects.values()]
@@ -116,11 +130,15 @@ class Hetzner:
     def snapshot(self) -> Document:
         """Plain JSON for `restore`."""
         projects = [project.snapshot() for project in self._projects.values()]
-        return {"port": self._port, "last_id": self._last_id, "projects": projects}
+        head = {"port": self._port, "last_id": self._last_id, "sold": hetzner_catalogue.changes()}
+        return head | {"projects": projects}
 
     def restore(self, snapshot: Document) -> None:
         """Go on from a snapshot; before `start`."""
         self._port, self._last_id = snapshot["port"], snapshot["last_id"]
+        sold = snapshot.get("sold", {})
+        hetzner_catalogue.sell(sold.get("hetzner_types", {}))
+        hetzner_catalogue.set_terms(sold.get("hetzner_pricing", {}))
         for saved in snapshot["projects"]:
             self._projects[saved["name"]] = Project.restore(saved, self._phase, self._new_id, self._faults)
 
@@ -149,7 +167,9 @@ class Hetzner:
     async def _speak(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             self._admit(request)
-            return await handler(request)
+            response = await handler(request)
+            self.follow()
+            return response
         except ApiError as error:
             return web.json_response(error.document(), status=error.status)
         except web.HTTPException as error:
@@ -168,5 +188,6 @@ class Hetzner:
         fault = self._faults.hit("hetzner", project.name, request.method, request.path, SPOKEN)
         if fault:
             raise SPOKEN[fault.kind]
+        self.follow()
         project.settle()
         request[PROJECT] = project

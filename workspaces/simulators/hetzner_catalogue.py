@@ -2,11 +2,24 @@
 
 Shaped as the API of November 2026: no data centres, availability and deprecation per location
 (https://docs.hetzner.cloud/changelog#2026-04-01-datacenter-deprecations).
+
+What is sold can be changed while the world runs, for all projects at once, by two nouns of the world:
+
+    world.add({"hetzner_types": {"ccx23": {"available": ["fsn1"], "monthly": "30.00"}, "cx43": {"withdrawn": True}}})
+    world.add({"hetzner_pricing": {"currency": "USD", "backup_percent": "25", "primary_ipv4": "0.60"}})
+
+Each replaces what it said before (also of types it does not name), is kept over a restart, and is cleared by {}.
+Of a type all are optional: `available` (locations where it can be ordered), `locations` (where it exists at all),
+`monthly` (net, of Europe: the surcharges of other locations and the hourly price follow from it), `hourly` (net,
+instead), `traffic` (per TB, net, the same everywhere), `deprecation` (`{"announced", "unavailable_after"}`, or None),
+`withdrawn` (True: it is neither listed nor sold any more; servers that are of it stay and show it).
+Raises ValueError for a type, a location or a field that there is not.
 """
 
-from decimal import Decimal
+from collections.abc import Collection, Mapping
+from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from .hetzner_protocol import Document
 
@@ -77,16 +90,75 @@ def locations() -> dict[str, Document]:
     return {row[1]: dict(zip(keys, row, strict=True)) for row in LOCATIONS}
 
 
+# What the world says instead of the constants above. One process is one world, with one catalogue for all its projects.
+_types: dict[str, dict[str, Any]] = {}
+_terms: dict[str, str] = {}
+TYPE_FIELDS: Final = ("available", "locations", "monthly", "hourly", "traffic", "deprecation", "withdrawn")
+TERMS: Final = {"currency": "EUR", "backup_percent": "20", "primary_ipv4": "0.50"}
+
+
+def sell(types: Mapping[str, Mapping[str, Any]]) -> None:
+    """Change what is sold (the noun `hetzner_types`). Raises ValueError and changes nothing for what cannot be."""
+    _check("server type", types, [row[1] for row in TYPES])
+    for name, changed in types.items():
+        _check(f"of {name}", changed, TYPE_FIELDS)
+        if not changed.get("locations", True):
+            raise ValueError(f"{name} exists somewhere: what is sold no more is withdrawn")
+        for places in (changed.get("available", ()), changed.get("locations", ())):
+            _check("location", places, EVERYWHERE)
+        for field in ("monthly", "hourly", "traffic"):
+            _check_amount(field, changed.get(field, "0"))
+    _types.clear()
+    _types.update({name: dict(changed) for name, changed in types.items()})
+    server_types.cache_clear()
+    known_types.cache_clear()
+    pricing.cache_clear()
+
+
+def set_terms(terms: Mapping[str, str]) -> None:
+    """Change what belongs to no type (the noun `hetzner_pricing`). Raises ValueError and changes nothing likewise."""
+    _check("of the pricing", terms, TERMS)
+    for field in ("backup_percent", "primary_ipv4"):
+        _check_amount(field, terms.get(field, "0"))
+    _terms.clear()
+    _terms.update(terms)
+    pricing.cache_clear()
+
+
+def changes() -> Document:
+    """What `sell` and `set_terms` were told, as plain JSON for a snapshot."""
+    return {"hetzner_types": _types, "hetzner_pricing": _terms}
+
+
+def _check(what: str, given: Collection[str], known: Collection[str]) -> None:
+    if unknown := [one for one in given if one not in known]:
+        raise ValueError(f"unknown {what}: {', '.join(sorted(unknown))}")
+
+
+def _check_amount(field: str, text: str) -> None:
+    try:
+        Decimal(text)
+    except (InvalidOperation, TypeError):
+        raise ValueError(f"{field} is a decimal number in a string") from None
+
+
 @cache
 def server_types() -> dict[str, Document]:
-    """Name -> server type document, prices and availability per location included."""
-    return {row[1]: _server_type(row) for row in TYPES}
+    """Name -> server type document of all that is sold, prices and availability per location included."""
+    return {name: kind for name, kind in known_types().items() if not _types.get(name, {}).get("withdrawn")}
 
 
-def _server_type(row: Row) -> Document:
+@cache
+def known_types() -> dict[str, Document]:
+    """The same with those that were withdrawn: a server that is of one goes on being of it."""
+    return {row[1]: _server_type(row, _types.get(row[1], {})) for row in TYPES}
+
+
+def _server_type(row: Row, changed: Mapping[str, Any]) -> Document:
     id, name, category, cores, memory, disk, monthly, exists, sold = row
-    deprecation = DEPRECATIONS.get(name)
-    available = sold.split()
+    deprecation = changed.get("deprecation", DEPRECATIONS.get(name))
+    available, exists = changed.get("available", sold.split()), tuple(changed.get("locations", exists))
+    monthly = changed.get("monthly", monthly)
     return {
         "id": id,
         "name": name,
@@ -107,22 +179,23 @@ def _server_type(row: Row) -> Document:
             }
             for place in exists
         ],
-        "prices": [_prices(place, Decimal(monthly)) for place in exists],
+        "prices": [_prices(place, Decimal(monthly), changed) for place in exists],
         "storage_type": "local",
         "cpu_type": "dedicated" if name.startswith("ccx") else "shared",
         "architecture": "arm" if name.startswith("cax") else "x86",
     }
 
 
-def _prices(place: str, monthly: Decimal) -> Document:
+def _prices(place: str, monthly: Decimal, changed: Mapping[str, Any]) -> Document:
     factor, traffic = SURCHARGE.get(place, ("1", 20))
     monthly = (monthly * Decimal(factor)).quantize(Decimal("0.01"))
+    hourly = (monthly / HOURS_A_MONTH).quantize(Decimal("0.0001"))
     return {
         "location": place,
-        "price_hourly": _price((monthly / HOURS_A_MONTH).quantize(Decimal("0.0001"))),
+        "price_hourly": _price(Decimal(changed.get("hourly", hourly))),
         "price_monthly": _price(monthly),
         "included_traffic": traffic * TB,
-        "price_per_tb_traffic": _price(Decimal("7.40" if place == "sin" else "1.00")),
+        "price_per_tb_traffic": _price(Decimal(changed.get("traffic", "7.40" if place == "sin" else "1.00"))),
     }
 
 
@@ -171,28 +244,30 @@ def load_balancer_type() -> Document:
         "max_targets": 25,
         "max_assigned_certificates": 10,
         "deprecated": None,
-        "prices": [_prices(place, Decimal("6.49")) for place in EVERYWHERE],
+        "prices": [_prices(place, Decimal("6.49"), {}) for place in EVERYWHERE],
     }
 
 
 @cache
 def pricing() -> Document:
     """The document of `GET /pricing`, without its envelope."""
+    terms = TERMS | _terms
+    monthly = Decimal(terms["primary_ipv4"])
+    hourly = (monthly / HOURS_A_MONTH).quantize(Decimal("0.0001"))
     address = [
-        {"location": place, "price_hourly": _price(Decimal("0.0008")), "price_monthly": _price(Decimal("0.50"))}
-        for place in EVERYWHERE
+        {"location": place, "price_hourly": _price(hourly), "price_monthly": _price(monthly)} for place in EVERYWHERE
     ]
     floating = [{"location": place, "price_monthly": _price(Decimal("3.00"))} for place in EVERYWHERE]
     balancer = load_balancer_type()
     return {
-        "currency": "EUR",
+        "currency": terms["currency"],
         "vat_rate": f"{VAT * 100:.10f}",
         "primary_ips": [{"type": "ipv4", "prices": address}],
         "floating_ips": [{"type": "ipv4", "prices": floating}],
         "floating_ip": {"price_monthly": _price(Decimal("3.00"))},
         "image": {"price_per_gb_month": _price(Decimal("0.011"))},
         "volume": {"price_per_gb_month": _price(Decimal("0.044"))},
-        "server_backup": {"percentage": "20.0000000000"},
+        "server_backup": {"percentage": f"{Decimal(terms['backup_percent']):.10f}"},
         "server_types": [{key: kind[key] for key in ("id", "name", "prices")} for kind in server_types().values()],
         "load_balancer_types": [{key: balancer[key] for key in ("id", "name", "prices")}],
     }

@@ -1,5 +1,11 @@
-"""The simulated Hetzner Cloud's catalogue and lesser collections: what is mostly listed and hardly ever changed."""
+"""The simulated Hetzner Cloud's catalogue and lesser collections: what is mostly listed and hardly ever changed.
 
+SSH keys and placement groups can be made too: what a server is ordered with.
+"""
+
+import base64
+import binascii
+import hashlib
 import time
 from collections.abc import Callable, Iterable
 
@@ -7,7 +13,7 @@ from aiohttp import web
 
 from .hetzner_catalogue import images, load_balancer_type, locations, pricing, server_types
 from .hetzner_project import Project, action_document, project_of
-from .hetzner_protocol import ApiError, Document, listing, stamp
+from .hetzner_protocol import ApiError, Document, check_labels, field, invalid, listing, read_object, stamp, taken
 from .hetzner_servers import placement_group_document
 
 CHANGELOG = "https://docs.hetzner.cloud/changelog"
@@ -27,6 +33,8 @@ def routes(prefix: str) -> list[web.RouteDef]:
         *_collection(prefix, "placement_groups", "placement group", _placement_groups, "name", "type"),
         *_collection(prefix, "volumes", "volume", _volumes, "name", "status"),
         *_collection(prefix, "load_balancers", "load balancer", _load_balancers, "name"),
+        web.post(f"{prefix}/ssh_keys", _create_ssh_key),
+        web.post(f"{prefix}/placement_groups", _create_placement_group),
         web.delete(prefix + "/{table:ssh_keys|placement_groups|volumes|load_balancers}/{id}", _delete),
         web.get(f"{prefix}/pricing", _pricing),
         web.get(f"{prefix}/actions", _actions),
@@ -100,6 +108,45 @@ def _load_balancers(project: Project) -> Iterable[Document]:
             "ingoing_traffic": 0,
             "included_traffic": load_balancer_type()["prices"][0]["included_traffic"],
         }
+
+
+async def _create_ssh_key(request: web.Request) -> web.Response:
+    project, body = project_of(request), await read_object(request)
+    name, public_key = field(body, "name", str), field(body, "public_key", str).strip()
+    fingerprint, labels = _fingerprint(public_key), check_labels(body.get("labels") or {})
+    for key in project.records("ssh_keys"):
+        if key["name"] == name:
+            raise taken("name", "SSH key name is already used")
+        if key["fingerprint"] == fingerprint:
+            raise taken("public_key", "SSH key with the same fingerprint already exists")
+    described = {"name": name, "labels": labels, "fingerprint": fingerprint, "public_key": public_key}
+    key = project.add("ssh_keys", seeded_record("ssh_keys", described))
+    return web.json_response({"ssh_key": key}, status=201)
+
+
+def _fingerprint(public_key: str) -> str:
+    """MD5 of the key, in pairs. Raises ApiError 422 for what is no public key of OpenSSH."""
+    kind, _, rest = public_key.partition(" ")
+    try:
+        blob = base64.b64decode(rest.partition(" ")[0], validate=True)
+    except (binascii.Error, ValueError):
+        blob = b""
+    if blob[4 : 4 + len(kind)] != kind.encode() or not kind:  # the blob begins with the length of its kind, and that
+        raise invalid("public_key", "is not a valid SSH public key")
+    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
+    return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
+
+
+async def _create_placement_group(request: web.Request) -> web.Response:
+    project, body = project_of(request), await read_object(request)
+    name, labels = field(body, "name", str), check_labels(body.get("labels") or {})
+    if field(body, "type", str) != "spread":
+        raise invalid("type", "must be one of spread")
+    if any(group["name"] == name for group in project.records("placement_groups")):
+        raise taken("name", "placement group name is already used")
+    group = project.add("placement_groups", seeded_record("placement_groups", {"name": name, "labels": labels}))
+    document = placement_group_document(project, group)
+    return web.json_response({"placement_group": document, "action": None}, status=201)
 
 
 async def _delete(request: web.Request) -> web.Response:

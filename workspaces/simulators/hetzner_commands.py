@@ -8,28 +8,30 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from .hetzner_catalogue import server_types
+from .hetzner_catalogue import known_types
 from .hetzner_project import action_document, action_fails, project_of
 from .hetzner_protocol import ApiError, Document, field, invalid, listing, read_object
 from .hetzner_servers import check_available, find_server, find_type
 
 
 class Command(NamedTuple):
-    """What an action endpoint does: its command's name, phases until the action ends, status during and after."""
+    """What an action endpoint does: its command's name, phases until the action ends, status during and after, and
+    whether the running system starts anew."""
 
     name: str
     phases: float
     during: str | None = None
     after: str | None = None
     after_phases: float = 0
+    restarts: bool = False
 
 
 COMMANDS: Final = {
     "poweron": Command("start_server", 1, "starting", "running", 1),
     "poweroff": Command("stop_server", 1, "stopping", "off", 1),
     "shutdown": Command("shutdown_server", 1, None, "off", 3),
-    "reboot": Command("reboot_server", 1),
-    "reset": Command("reset_server", 1),
+    "reboot": Command("reboot_server", 1, restarts=True),
+    "reset": Command("reset_server", 1, restarts=True),
 }
 
 
@@ -62,6 +64,7 @@ async def _delete(request: web.Request) -> web.Response:
     if not fails:
         project.forget_effects("servers", record["id"])
         record["status"] = "deleting"
+        project.moved[record["id"]] = record
         project.later(1, "servers", record["id"], None)
         for volume in project.records("volumes"):
             if volume["server"] == record["id"]:
@@ -76,18 +79,28 @@ async def _command(request: web.Request) -> web.Response:
     project, record = project_of(request), _find_idle(request)
     fails = action_fails(request)
     action = project.begin(command.name, [("server", record["id"])], command.phases, fails=fails)
-    if command.after and not fails and record["status"] != command.after:
+    if fails or (command.name == "shutdown_server" and _ignores(request)):
+        return web.json_response({"action": action_document(action)}, status=201)
+    if command.restarts and record["status"] == "running":
+        project.later(command.phases, "servers", record["id"], {"boots": record["boots"] + 1})
+    if command.after and record["status"] != command.after:
         project.forget_effects("servers", record["id"])
         record["status"] = command.during or record["status"]
         project.later(command.after_phases, "servers", record["id"], {"status": command.after})
     return web.json_response({"action": action_document(action)}, status=201)
 
 
+def _ignores(request: web.Request) -> bool:
+    """Whether a fault makes the system deaf to the button: the signal is sent, and nothing comes of it."""
+    project = project_of(request)
+    return project.faults.hit("hetzner", project.name, request.method, request.path, ("no_shutdown",)) is not None
+
+
 async def _change_type(request: web.Request) -> web.Response:
     project, record, body = project_of(request), _find_idle(request), await read_object(request)
     grows = field(body, "upgrade_disk", bool)
     kind = find_type(field(body, "server_type", (str, int)))
-    now = server_types()[record["server_type"]]
+    now = known_types()[record["server_type"]]
     if record["status"] != "off":
         raise ApiError(422, "server_not_stopped", "server must be stopped")
     fits = kind["architecture"] == now["architecture"] and kind["disk"] >= record["primary_disk_size"]

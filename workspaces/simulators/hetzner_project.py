@@ -17,6 +17,7 @@ TABLES = ("servers", "ssh_keys", "placement_groups", "volumes", "load_balancers"
 ACTIONS_KEPT = 2000
 FAILED: Document = {"code": "action_failed", "message": "Action failed"}
 PROJECT = "hetzner_project"
+GONE = "gone"  # the status of a server's record after it was deleted; the API never shows it
 
 
 class Project:
@@ -30,6 +31,7 @@ class Project:
         self.bucket = Bucket(described["rate_limit"])
         self.tables: dict[str, dict[int, Document]] = {table: {} for table in TABLES}
         self.effects: list[Document] = []
+        self.moved: dict[int, Document] = {}  # servers whose power may be another since somebody took this over
         self.seeded: list[str] = []
 
     def records(self, table: str) -> Iterable[Document]:
@@ -85,11 +87,21 @@ class Project:
             return
         self.effects = [effect for effect in self.effects if effect["at"] > now]
         for effect in due:
-            table = self.tables[effect["table"]]
-            if effect["changes"] is None:
-                table.pop(effect["id"], None)
-            elif effect["id"] in table:
-                table[effect["id"]].update(effect["changes"])
+            self._apply(self.tables[effect["table"]], effect["table"], effect["id"], effect["changes"])
+
+    def _apply(self, table: dict[int, Document], name: str, id: int, changes: Document | None) -> None:
+        record = table.get(id)
+        if record is None:
+            return
+        if name == "servers":
+            self.moved[id] = record
+            # Each time it comes up is another boot, also when nobody looked in between.
+            record["boots"] += (changes or {}).get("status") == "running" != record["status"]
+        if changes is None:
+            del table[id]
+            record["status"] = GONE
+        else:
+            record.update(changes)
 
     def busy(self, kind: str) -> set[int]:
         """The ids of that kind of resource on which an action is running."""
@@ -107,6 +119,7 @@ class Project:
             "rate_limit": self.bucket.limit,
             "tables": {name: list(table.values()) for name, table in self.tables.items()},
             "effects": self.effects,
+            "moved": list(self.moved.values()),
             "seeded": self.seeded,
         }
 
@@ -117,6 +130,11 @@ class Project:
         for name, records in saved["tables"].items():
             project.tables[name] = {record["id"]: record for record in records}
         project.effects, project.seeded = saved["effects"], saved["seeded"]
+        servers = project.tables["servers"]
+        for record in servers.values():  # a state may be older than machines are
+            record.setdefault("boots", 0)
+            record.setdefault("machine", None)
+        project.moved = {record["id"]: servers.get(record["id"], record) for record in saved.get("moved", ())}
         return project
 
 

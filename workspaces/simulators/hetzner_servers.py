@@ -10,7 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
-from .hetzner_catalogue import images, locations, server_types
+from .hetzner_catalogue import images, known_types, locations, server_types
+from .hetzner_machines import machine_of
 from .hetzner_project import Project, action_document, action_fails, project_of
 from .hetzner_protocol import ApiError, Document, check_labels, field, invalid, listing, read_object, stamp, taken
 
@@ -32,7 +33,7 @@ def routes(prefix: str) -> list[web.RouteDef]:
 
 def server_record(described: Document) -> Document:
     """A new server's record from a description that is known to be valid; not kept yet."""
-    kind = server_types()[described["server_type"]]
+    kind = known_types()[described["server_type"]]
     image = find_image(described.get("image", "debian-13"), kind["architecture"])
     return {
         "name": described["name"],
@@ -41,6 +42,8 @@ def server_record(described: Document) -> Document:
         "server_type": kind["name"],
         "location": described.get("location", "fsn1"),
         "image": image["id"],
+        "boots": 0,
+        "machine": None,  # of a server that was created through the API: what it boots with, see `machines.py`
         "labels": described.get("labels", {}),
         "placement_group": described.get("placement_group"),
         "protection": {"delete": False, "rebuild": False},
@@ -79,11 +82,16 @@ def check_available(kind: Document, place: str) -> None:
 
 def server_document(project: Project, record: Document, busy: set[int]) -> Document:
     """A server as the API shows it now; `busy` are the ids locked. No `datacenter`: withdrawn 2026-07-01."""
-    id, kind = record["id"], server_types()[record["server_type"]]
+    id, kind = record["id"], known_types()[record["server_type"]]
     group = project.tables["placement_groups"].get(record["placement_group"])
-    included = next(price["included_traffic"] for price in kind["prices"] if price["location"] == record["location"])
-    # Addresses that belong to nobody: the benchmarking and the documentation range.
-    ipv4, ipv6 = f"198.{18 + (id >> 16) % 2}.{(id >> 8) % 256}.{id % 256}", f"2001:db8:{id >> 16:x}:{id % 65536:x}::/64"
+    prices = {price["location"]: price for price in kind["prices"]}  # the server may be where its type no longer is
+    included = prices.get(record["location"], kind["prices"][0])["included_traffic"]
+    # Addresses that belong to nobody: the benchmarking and the documentation range. A machine listens at its own.
+    nobody, ipv6 = (
+        f"198.{18 + (id >> 16) % 2}.{(id >> 8) % 256}.{id % 256}",
+        f"2001:db8:{id >> 16:x}:{id % 65536:x}::/64",
+    )
+    ipv4 = record["machine"]["address"] if record["machine"] else nobody
     return {
         "id": id,
         "name": record["name"],
@@ -148,6 +156,7 @@ async def _create(request: web.Request) -> web.Response:
     fails = action_fails(request)
     starts = field(body, "start_after_create", bool, True)
     record = project.add("servers", server_record(described | {"status": "initializing"}))
+    record["machine"] = machine_of(project, record["id"], body)
     resource = [("server", record["id"])]
     action = project.begin("create_server", resource, 2, fails=fails)
     following = [project.begin("start_server", resource, 3)] if starts and not fails else []

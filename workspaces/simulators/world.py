@@ -21,13 +21,17 @@ from .hetzner import Hetzner
 from .hosts import Hosts
 from .journal import Journal
 from .listening import LOCAL, listen
+from .machines import Machines
 
 SAVE_SECONDS = 0.5
 # Saving a big world takes longer: it may take this part of the time and no more.
 SAVE_SHARE = 0.05
 # After a request that wrote, things go on moving by themselves (pods start, actions end): saved as long as this.
 SETTLING_PHASES = 60
-NOUNS = ("management_clusters", "hetzner_projects", "hosts")
+CLOUD_NOUNS = ("hetzner_projects", "hetzner_types", "hetzner_pricing")
+NOUNS = ("management_clusters", *CLOUD_NOUNS, "hosts")
+# How often the machines follow their servers when nobody asks the cloud, in phases and at most in seconds.
+FOLLOW_PHASES, FOLLOW_SECONDS = 0.25, 0.1
 
 
 class World:
@@ -41,31 +45,38 @@ class World:
         self.clusters = Clusters(self.faults, self.journal, state_dir, phase_seconds)
         self.hetzner = Hetzner(self.faults, self.journal, state_dir, phase_seconds)
         self.hosts = Hosts(self.faults, self.journal, state_dir, self.clusters)
+        self.machines = Machines(self.hetzner, self.hosts, state_dir, phase_seconds)
+        self.hetzner.follow = self.machines.follow
+        self._follow_seconds = max(0.01, min(FOLLOW_SECONDS, FOLLOW_PHASES * phase_seconds))
         self._control_port = 0
         self._control: web.AppRunner | None = None
-        self._saving: asyncio.Task[None] | None = None
+        self._running: list[asyncio.Task[None]] = []
         self._adding = asyncio.Lock()
 
     async def start(self, spec: dict[str, Any] | None = None) -> None:
         """Restore what was saved, serve everything, add what `spec` has beyond it, then write ready.json."""
         (self._dir / "ready.json").unlink(missing_ok=True)
         self._restore()
-        for part in (self.clusters, self.hetzner, self.hosts):
-            await part.start()
+        await self.clusters.start()
+        await self.hetzner.start()
+        self.machines.start()
+        await self.hosts.start()
         app = web.Application(client_max_size=64 << 20)
         app.add_routes([web.get("/ready", self._get_ready), web.post("/world", self._post_world)])
         app.add_routes(faults_control.routes(self.faults))
         app.add_routes(journal_control.routes(self.journal))
         self._control, self._control_port = await listen(app, self._control_port)
         await self.add(spec or {})
-        self._saving = asyncio.create_task(self._keep_saved())
+        self._running = [asyncio.create_task(work) for work in (self._keep_saved(), self._keep_following())]
 
     async def stop(self) -> None:
         """Save, then close every listener and session. A world that never came up saves nothing."""
         (self._dir / "ready.json").unlink(missing_ok=True)
-        if self._saving:
-            self._saving.cancel()
+        if self._running:
+            for work in self._running:
+                work.cancel()
             self.save()
+        self.machines.stop()
         if self._control:
             await self._control.cleanup()
         await asyncio.gather(*(part.stop() for part in (self.hosts, self.hetzner, self.clusters)))
@@ -80,9 +91,9 @@ class World:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
         async with self._adding:
             # Hosts come last: they join clusters that exist.
-            for part, noun in ((self.clusters, NOUNS[0]), (self.hetzner, NOUNS[1]), (self.hosts, NOUNS[2])):
-                if spec.get(noun):
-                    await part.add({noun: spec[noun]})
+            for part, nouns in ((self.clusters, NOUNS[:1]), (self.hetzner, CLOUD_NOUNS), (self.hosts, NOUNS[-1:])):
+                if described := {noun: spec[noun] for noun in nouns if noun in spec}:
+                    await part.add(described)
             self.save()
             ready = self.ready()
             _replace(self._dir / "ready.json", json.dumps(ready, indent=1))
@@ -92,11 +103,14 @@ class World:
         """All that a client needs: URLs, credentials, ports (see each simulator's `ready`)."""
         control = f"http://{LOCAL}:{self._control_port}"
         ready = {"control_url": control, "faults_url": f"{control}/faults"}
-        return self.clusters.ready() | self.hetzner.ready() | self.hosts.ready() | ready
+        parts = (self.clusters.ready(), self.hetzner.ready(), self.hosts.ready(), self.machines.ready())
+        return {name: value for part in (*parts, ready) for name, value in part.items()}
 
     def save(self) -> None:
         """Write STATE_DIR/state.json, atomically."""
+        self.machines.follow()
         state = {
+            "ssh_port": self.machines.port,
             "control_port": self._control_port,
             "faults": self.faults.snapshot(),
             "clusters": self.clusters.snapshot(),
@@ -110,11 +124,16 @@ class World:
         if not path.exists():
             return
         state = json.loads(path.read_text())
-        self._control_port = state["control_port"]
+        self._control_port, self.machines.port = state["control_port"], state.get("ssh_port", 0)
         self.faults.restore(state["faults"])
         self.clusters.restore(state["clusters"])
         self.hetzner.restore(state["hetzner"])
         self.hosts.restore(state["hosts"])
+
+    async def _keep_following(self) -> None:
+        while True:
+            await asyncio.sleep(self._follow_seconds)
+            self.machines.follow()
 
     async def _keep_saved(self) -> None:
         """Save while something changes: at most every half second, and not at all in a world at rest."""

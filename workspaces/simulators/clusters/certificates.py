@@ -97,6 +97,13 @@ class Authority:
         encoded = [base64.b64encode(part).decode() for part in (certificate, key)]
         return self.kubeconfig(server, user, {"client-certificate-data": encoded[0], "client-key-data": encoded[1]})
 
+    def cluster_info(self, server: str) -> str:
+        """What the ConfigMap cluster-info tells everybody: address and CA, and no credential."""
+        cluster = {"certificate-authority-data": base64.b64encode(self.pem).decode(), "server": server}
+        named = [{"cluster": cluster, "name": ""}]
+        document = {"apiVersion": "v1", "clusters": named, "contexts": None, "current-context": "", "kind": "Config"}
+        return yaml.safe_dump(document | {"preferences": {}, "users": None})
+
     def destroy(self) -> None:
         """The key and the certificates are gone: nothing this CA signed is of use any more."""
         for name in ("ca.pem", "server.pem"):

@@ -97,6 +97,21 @@ class Clusters:
         if tenant is not None:
             tenant.kubelets.restart(node, version)
 
+    def kubelet_stopped(self, cluster: str, node: str) -> None:
+        """The kubelet of that node was stopped, or its host went down: it is silent until it is restarted."""
+        tenant = self._tenant(cluster)
+        if tenant is not None:
+            tenant.kubelets.stop(node)
+            tenant.nodes.monitor()
+
+    def join(self, endpoint: str, node: Document) -> str:
+        """A host that was let in at this address of a tenant registers its node (see `Kubelets.join`); the tenant."""
+        port = endpoint.rpartition(":")[2]
+        tenants = (tenant for management in self.managements.values() for tenant in management.tenants.values())
+        tenant = next(tenant for tenant in tenants if str(tenant.server.port) == port)
+        tenant.kubelets.join(node)
+        return tenant.key
+
     def host_rebooted(self, cluster: str, node: str) -> None:
         """The node's host was rebooted: a new bootID half a phase later."""
         tenant = self._tenant(cluster)

@@ -66,7 +66,7 @@ def taint(key: str, effect: str) -> Document:
 
 class Kubelets:
     """`states` maps node names to plain dicts: version, address, changed, renewed, stopped (None while it runs),
-    healthy.
+    off (it does not come back by itself), healthy.
 
     `lost` says whether a fault keeps a node silent, `api_version` what the API server runs.
     """
@@ -96,11 +96,32 @@ class Kubelets:
             "changed": started,
             "renewed": started,
             "stopped": None,
+            "off": False,
             "healthy": spec.get("ready", True),
             "allocatable": spec.get("allocatable", {}),
             "taints": spec.get("taints", []),
         }
         self._register(name, unschedulable=bool(spec.get("unschedulable")), first=False)
+
+    def join(self, node: Document) -> None:
+        """A new worker registers, and is ready a phase later, when its network came.
+
+        `{"name", "kubelet", "internal_ip", "provider_id", "system", "kernel", "runtime"}`; one that was there before
+        under this name is this one from now on.
+        """
+        name, now = node["name"], self._now()
+        self._timers.cancel(("start", name))
+        told = {key: node[key] for key in ("provider_id", "system", "kernel", "runtime") if node.get(key)}
+        self.states[name] = {
+            "version": node["kubelet"], "address": node["internal_ip"], "changed": now, "renewed": now,
+            "stopped": None, "off": False, "healthy": True, "told": told,
+        }  # fmt: skip
+        if self._store.get(NODES, "", name) is None:
+            self._register(name, unschedulable=False, first=True)
+        else:
+            status = self._status(name, node["kubelet"], node["internal_ip"], healthy=False)
+            self._store.edit(NODES, "", name, lambda held: held.update(status=status))
+        self._timers.after(("start", name), 1.0, lambda: self._start(name))
 
     def alive(self, name: str) -> bool:
         """Whether a kubelet of ours runs there."""
@@ -109,7 +130,8 @@ class Kubelets:
     def _register(self, name: str, unschedulable: bool, first: bool) -> None:
         """Creates the Node and its Lease; at a `first` start it is not ready yet."""
         state = self.states[name]
-        node_spec: Document = {"providerID": f"hcloud://{int(hashlib.md5(name.encode()).hexdigest()[:6], 16)}"}
+        invented = f"hcloud://{int(hashlib.md5(name.encode()).hexdigest()[:6], 16)}"
+        node_spec: Document = {"providerID": state.get("told", {}).get("provider_id", invented)}
         if unschedulable:
             node_spec |= {"unschedulable": True, "taints": [taint(UNSCHEDULABLE, "NoSchedule")]}
         if first or not state["healthy"]:
@@ -133,14 +155,15 @@ class Kubelets:
         self._store.create(LEASES, {"metadata": head, "spec": lease})
 
     def _status(self, name: str, version: str, address: str, healthy: bool) -> Document:
+        told = self.states[name].get("told", {})
         machine = hashlib.md5(f"{self._cluster}/{name}".encode()).hexdigest()
         info = {
             "machineID": machine,
             "systemUUID": str(uuid.UUID(machine)),
             "bootID": str(uuid.uuid4()),
-            "kernelVersion": "6.12.48+deb13-amd64",
-            "osImage": "Debian GNU/Linux 13 (trixie)",
-            "containerRuntimeVersion": "containerd://2.1.4",
+            "kernelVersion": told.get("kernel", "6.12.48+deb13-amd64"),
+            "osImage": told.get("system", "Debian GNU/Linux 13 (trixie)"),
+            "containerRuntimeVersion": told.get("runtime", "containerd://2.1.4"),
             "kubeletVersion": version,
             "kubeProxyVersion": "",
             "operatingSystem": "linux",
@@ -176,13 +199,20 @@ class Kubelets:
             return
         if version:
             state["version"] = version
-        state["stopped"] = state["stopped"] or self._now()
+        state |= {"stopped": state["stopped"] or self._now(), "off": False}
         self._timers.cancel(("start", name))
         self._timers.after(("start", name), 0.5, lambda: self._start(name, new_boot))
 
+    def stop(self, name: str) -> None:
+        """The kubelet ends, and only `restart` brings it back: somebody stopped it, or its host is off."""
+        state = self.states.get(name)
+        if state is not None:
+            self._timers.cancel(("start", name))
+            state |= {"stopped": state["stopped"] or self._now(), "off": True}
+
     def _start(self, name: str, new_boot: bool = False) -> None:
         state = self.states.get(name)
-        if state is None or self._lost(name):
+        if state is None or state.get("off") or self._lost(name):
             return
         state |= {"stopped": None, "changed": self._now(), "renewed": self._now()}
         if self._store.get(NODES, "", name) is None:
@@ -205,9 +235,11 @@ class Kubelets:
             lost = self._lost(name)
             if lost and state["stopped"] is None:
                 state["stopped"] = self._now()
-            elif not lost and state["stopped"] is not None and not self._timers.due(("start", name)):
+            elif lost or state.get("off"):
+                continue
+            elif state["stopped"] is not None and not self._timers.due(("start", name)):
                 self._start(name)
-            elif not lost:
+            else:
                 self._reconsider(name, state)
 
     def _reconsider(self, name: str, state: dict[str, Any]) -> None:

@@ -12,7 +12,8 @@ from workspaces.simulators.clusters import errors
 from workspaces.simulators.clusters.access import Access
 from workspaces.simulators.clusters.admission import Admission
 from workspaces.simulators.clusters.api import Api
-from workspaces.simulators.clusters.bootstrap import CLUSTER_ADMINS, add_basics
+from workspaces.simulators.clusters.bootstrap import CLUSTER_ADMINS, add_basics, let_hosts_join
+from workspaces.simulators.clusters.bootstrap_tokens import BootstrapTokens
 from workspaces.simulators.clusters.budgets import Budgets
 from workspaces.simulators.clusters.certificates import LEAF_DAYS, Authority
 from workspaces.simulators.clusters.kinds import CONFIG_MAPS, NAMESPACES, TENANT_KINDS
@@ -61,6 +62,7 @@ class Tenant:
         TokenRequests(self.api, self.access)
         self.budgets = Budgets(self.api, self.timers, lambda: faults.active("kubernetes", key, "budget") is not None)
         self.namespaces = NamespaceController(self.store, self.timers)
+        self.bootstrap_tokens = BootstrapTokens(self.store, self.timers)
         self.metrics = Metrics()
         self.write_limits: Document = {}
         self.certificate_days: float = LEAF_DAYS
@@ -85,6 +87,7 @@ class Tenant:
         if spec:
             self.metrics.started = time.time() - spec.get("up_seconds", UP_SECONDS)
         add_basics(self.store)
+        let_hosts_join(self.store)
         self.write_kubeadm_config()
         for node in spec.get("nodes", ()):
             self.kubelets.add(node)
@@ -152,6 +155,7 @@ class Tenant:
         }
         self._write("kubeadm-config", {"ClusterConfiguration": yaml.safe_dump(cluster)})
         self._write("kubelet-config", {"kubelet": yaml.safe_dump(kubelet)})
+        self.bootstrap_tokens.publish(self.authority.cluster_info(f"https://{self.server.endpoint}"))
 
     def _write(self, name: str, data: dict[str, str]) -> None:
         if self.store.get(CONFIG_MAPS, "kube-system", name) is None:
@@ -252,6 +256,9 @@ class Tenant:
         """After `restore`: listens again and lets go on what was under way."""
         if self._serving:
             await self.server.start()
+        let_hosts_join(self.store)
+        self.bootstrap_tokens.publish(self.authority.cluster_info(f"https://{self.server.endpoint}"))
+        self.bootstrap_tokens.settle()
         self.workloads.resume()
         self.look_again()
 

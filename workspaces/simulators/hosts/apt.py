@@ -9,13 +9,18 @@ import math
 from dataclasses import dataclass, field
 from time import monotonic
 
-from workspaces.simulators.hosts.machine import Context, Machine, Reply
+from workspaces.simulators.hosts import archive
+from workspaces.simulators.hosts.context import Context, Reply
+from workspaces.simulators.hosts.machine import Machine
 from workspaces.simulators.hosts.versions import version_key
 
 READING = "Reading package lists...\nBuilding dependency tree...\nReading state information...\n"
 LOCKED = (
     "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4242 (unattended-upgr)\n"
     "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?\n"
+)
+UNSIGNED = (
+    "The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 234654DA9A296436"
 )
 
 
@@ -74,7 +79,14 @@ def _update(machine: Machine) -> Reply:
         size = " [52.0 kB]" if repository in fresh else ""
         release = f"{repository.codename if repository.archive else ''} InRelease"
         lines.append(f"{'Get' if size else 'Hit'}:{number} {repository.url} {release}{size}\n")
-    return Reply(0, "".join(lines) + "Reading package lists...\n")
+    words = "".join(lines)
+    errors = ""
+    for number, source in enumerate(machine.unsigned(), len(lines) + 1):
+        repository = source.repository(archive.system(machine.os).base.codename)
+        words += f"Err:{number} {repository.url} InRelease\n  {UNSIGNED}\n"
+        errors += f"W: GPG error: {repository.url} InRelease: {UNSIGNED}\n"
+        errors += f"E: The repository '{repository.url} InRelease' is not signed.\n"
+    return Reply(100 if errors else 0, words + "Reading package lists...\n", errors)
 
 
 async def _lock_stays_held(machine: Machine, arguments: list[str], context: Context, call: _Call) -> bool:

@@ -1,7 +1,8 @@
 """apt-cache and apt-mark as far as playbooks use them, with the words of the real ones."""
 
 from workspaces.simulators.hosts.archive import Repository
-from workspaces.simulators.hosts.machine import Context, Machine, Reply
+from workspaces.simulators.hosts.context import Context, Reply
+from workspaces.simulators.hosts.machine import Machine
 
 
 async def apt_mark(machine: Machine, arguments: list[str], context: Context) -> Reply:

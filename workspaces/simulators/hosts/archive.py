@@ -75,6 +75,11 @@ def kubernetes(minor: str) -> Repository:
     return Repository(KUBERNETES.format(minor=minor), f"obs://build.opensuse.org/{label}/deb", label, codename="deb")
 
 
+def docker(codename: str) -> Repository:
+    """The repository of containerd's packagers."""
+    return Repository("https://download.docker.com/linux", "Docker", "Docker CE", "", codename, codename)
+
+
 def named(shown: str) -> Repository:
     """A repository of somebody else, known by its name in `apt-get --simulate` only ("Docker:trixie")."""
     label, _, place = shown.partition(":")
@@ -108,3 +113,28 @@ SYSTEMS: Mapping[str, System] = {
         Repository(_UBUNTU_SECURITY, "Ubuntu", "Ubuntu", "24.04", "noble-security", "noble-security"),
     ),
 }
+
+# What any of these systems can install besides, and hosts of a world do not have from the beginning.
+OFFERED: Mapping[str, str] = {
+    "apt-transport-https": "3.0.3",
+    "ca-certificates": "20250419",
+    "conntrack": "1:1.4.8-2",
+    "containerd": "1.7.24~ds1-6+b4",
+    "cri-tools": "1.35.0-1.1",
+    "curl": "8.14.1-2",
+    "ethtool": "1:6.14.2-1",
+    "gnupg": "2.4.7-21",
+    "gpg": "2.4.7-21+b3",
+    "iptables": "1.8.11-2",
+    "jq": "1.7.1-6",
+    "kubernetes-cni": "1.8.0-1.1",
+    "nfs-common": "1:2.8.3-1",
+    "open-iscsi": "2.1.11-1",
+    "python3-apt": "3.0.0",
+    "runc": "1.1.15+ds1-2+b4",
+    "socat": "1.8.0.3-1",
+}
+# What a new server has of these.
+IMAGE: Mapping[str, str] = {name: OFFERED[name] for name in ("ca-certificates", "curl", "gpg", "iptables")}
+# What the packagers of containerd have.
+DOCKER: Mapping[str, str] = {"containerd.io": "2.2.0-1"}

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from time import monotonic
 
 from workspaces.simulators.faults import Fault, Faults
-from workspaces.simulators.hosts import apt, apt_cache, dpkg, node
-from workspaces.simulators.hosts.machine import Context, Machine, Reply
+from workspaces.simulators.hosts import apt, apt_cache, dpkg, kubeadm, node, services, tools
+from workspaces.simulators.hosts.context import Context, Reply
+from workspaces.simulators.hosts.machine import Machine
 from workspaces.simulators.journal import Journal
 
 type Program = Callable[[Machine, list[str], Context], Awaitable[Reply]]
@@ -17,12 +20,23 @@ PROGRAMS: Mapping[str, Program] = {
     "apt-cache": apt_cache.apt_cache,
     "dpkg": dpkg.dpkg,
     "dpkg-query": dpkg.dpkg_query,
-    "kubeadm": node.kubeadm,
+    "kubeadm": kubeadm.kubeadm,
     "kubelet": node.kubelet,
-    "systemctl": node.systemctl,
+    "systemctl": services.systemctl,
     "reboot": node.reboot,
     "shutdown": node.reboot,
     "uname": node.uname,
+    "cloud-init": tools.cloud_init,
+    "containerd": tools.containerd,
+    "crictl": tools.crictl,
+    "curl": tools.curl,
+    "wget": tools.curl,
+    "gpg": tools.gpg,
+    "lsmod": tools.lsmod,
+    "modprobe": tools.modprobe,
+    "swapoff": tools.nothing,
+    "swapon": tools.nothing,
+    "sysctl": tools.sysctl,
 }
 
 
@@ -59,8 +73,9 @@ class Commands:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            name, program, *arguments = (await reader.read()).decode().split("\0")
-            reply = await self._answer(self._machines[name], program, arguments)
+            key, directory, stdin, program, *arguments = (await reader.read()).decode(errors="replace").split("\0")
+            context = replace(self._context, directory=Path(directory), stdin=stdin)
+            reply = await self._answer(self._machines[key], program, arguments, context)
             writer.write(f"{reply.code}\0{reply.output}\0{reply.errors}".encode())
             await writer.drain()
         except (ConnectionError, ValueError, KeyError):
@@ -68,8 +83,8 @@ class Commands:
         finally:
             writer.close()
 
-    async def _answer(self, machine: Machine, program: str, arguments: list[str]) -> Reply:
-        faults, command = self._context.faults, " ".join([program, *arguments])
+    async def _answer(self, machine: Machine, program: str, arguments: list[str], context: Context) -> Reply:
+        faults, command = context.faults, " ".join([program, *arguments])
         entry = self._journal.record("ssh", machine.name, "EXEC", command, 0, None)
         if slow := faults.hit("ssh", machine.name, "EXEC", command, kinds={"latency"}):
             entry.fault = slow.kind
@@ -80,7 +95,7 @@ class Commands:
                 await hang(faults, fault)
             reply = Reply(1, "", f"{program}: simulated failure\n")
         elif program in PROGRAMS:
-            reply = await PROGRAMS[program](machine, arguments, self._context)
+            reply = await PROGRAMS[program](machine, arguments, context)
         else:
             # A host has no such program. It has its stand-in for this answer alone: the next on PATH is the real one.
             reply = Reply(127, "", f"/bin/sh: 1: {program}: not found\n")

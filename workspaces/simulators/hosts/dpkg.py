@@ -2,7 +2,8 @@
 
 import re
 
-from workspaces.simulators.hosts.machine import Context, Machine, Reply
+from workspaces.simulators.hosts.context import Context, Reply
+from workspaces.simulators.hosts.machine import Machine
 
 
 async def dpkg(machine: Machine, arguments: list[str], context: Context) -> Reply:

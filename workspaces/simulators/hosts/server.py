@@ -1,14 +1,18 @@
-"""The SSH side of the hosts: a listener and a host key each, one client key for the world.
+"""The SSH side of the hosts: a listener and a host key each.
+
+A host of the world listens on a port of its own and lets the world's one key in. A machine that is a server of the
+simulated cloud listens at an address of its own, all on one port, and lets in whom the server was created with.
 
 Commands run as local processes through /bin/sh, with the host's directory as home and working directory and the
 stand-ins first on PATH; SFTP and scp see the host's directory as /. A command goes on when its client has gone away,
 as under a real sshd. Faults of service "ssh" with method EXEC and path = the command: refuse (cut at accept, where the
 path is empty, or when the command comes), hang, latency, status (exit code 1), apt_lock; lost_node: nothing listens;
-no_boot: a host that goes down for a reboot stays down, as long as the fault is there.
+no_boot: a host that comes up does not, as long as the fault is there.
 """
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections import defaultdict
@@ -20,19 +24,19 @@ from typing import Any
 
 import asyncssh
 
-from workspaces.simulators.faults import Fault, Faults
+from workspaces.simulators.faults import Faults
+from workspaces.simulators.hosts import archive
 from workspaces.simulators.hosts.commands import Commands, hang
-from workspaces.simulators.hosts.machine import Context, Machine, TenantClusters
-from workspaces.simulators.hosts.node import kubernetes_version
+from workspaces.simulators.hosts.connection import USER, Connection
+from workspaces.simulators.hosts.context import Context, TenantClusters
+from workspaces.simulators.hosts.keys import host_key, key_in, public
+from workspaces.simulators.hosts.machine import Machine
+from workspaces.simulators.hosts.power import LOOK_SECONDS, Power
 from workspaces.simulators.hosts.shell import run
 from workspaces.simulators.journal import Journal
 
 ADDRESS = "127.0.0.1"
-USER = "root"
 PROGRAMS = Path(__file__).parent / "bin"
-SHUTDOWN_SECONDS = 0.5  # between the command that asks for a reboot and the end of sshd
-LOOK_SECONDS = 0.2
-REBOOTING = "reboot"
 
 
 class Hosts:
@@ -42,26 +46,25 @@ class Hosts:
         self._faults = faults
         self._journal = journal
         self._state_dir = state_dir
-        self._machines: dict[str, Machine] = {}
+        self._machines: dict[str, Machine] = {}  # by their keys
         self._listeners: dict[str, asyncssh.SSHAcceptor] = {}
         self._connections: dict[asyncssh.SSHServerConnection, str] = {}
         self._processes: dict[str, set[asyncio.subprocess.Process]] = defaultdict(set)
-        self._commands = Commands(self._machines, Context(faults, clusters, self._reboot), journal)
-        self._clusters = clusters
-        self._booting: dict[str, asyncio.Task[None]] = {}
+        self.power = Power(faults, clusters, self._cut)
+        self._commands = Commands(self._machines, Context(faults, clusters, self.power.reboot), journal)
         self._watch: asyncio.Task[None] | None = None
         self._listening = asyncio.Lock()  # a host being added is not one that came back
         state_dir.mkdir(parents=True, exist_ok=True)
         self._client_key_file = state_dir / "ssh_key"
-        self.client_key = _key(self._client_key_file)
+        self._client_key = public(key_in(self._client_key_file))
 
     async def start(self) -> None:
         """Listen for every host added or restored so far; those that were down when the world ended come up."""
         await self._commands.start()
         for machine in self._machines.values():
             if machine.down:
-                self._booting[machine.name] = asyncio.create_task(self._come_up(machine))
-            else:
+                self.power.on(machine, 0)
+            elif not machine.off:
                 await self._listen(machine)
         self._watch = asyncio.create_task(self._follow_absent_hosts())
 
@@ -70,12 +73,9 @@ class Hosts:
         if self._watch:
             self._watch.cancel()
             self._watch = None
-        for booting in self._booting.values():
-            booting.cancel()
-        for name in list(self._listeners):
-            self._cut(name)
-        for name in self._machines:
-            self._kill_commands(name)
+        self.power.stop()
+        for machine in self._machines.values():
+            self._cut(machine)
         await self._commands.stop()
 
     async def add(self, spec: Mapping[str, Any]) -> None:
@@ -93,8 +93,28 @@ class Hosts:
                     if self._watch:
                         await self._listen(self._machines[host["name"]])
 
+    def find(self, key: str) -> Machine | None:
+        """A host of the world by its name, a server's machine by its address."""
+        return self._machines.get(key)
+
+    def install(
+        self, name: str, system: str, *, server: int, address: str, port: int, authorized: list[str]
+    ) -> Machine:
+        """The bare machine of a new server, without power. `authorized` are the public keys that may log in."""
+        spec = {"name": name, "os": system, "packages": dict(archive.IMAGE), "enabled": [], "running": [], "off": True}
+        spec |= {"server": server, "address": address, "port": port, "authorized": authorized}
+        return self._adopt(spec)
+
+    def scrap(self, machine: Machine) -> None:
+        """A server's machine is gone for good, with its disk."""
+        self.power.off(machine)
+        del self._machines[machine.key]
+        shutil.rmtree(machine.root, ignore_errors=True)
+
     def ready(self) -> dict[str, Any]:
-        """How to reach the hosts: the one private key (OpenSSH text) and per host address, port, user and host key.
+        """How to reach the hosts of the world; servers' machines the cloud tells.
+
+        The one private key (OpenSSH text), and per host address, port, user and host key.
 
         `root` is the host's directory on this machine and `python` the interpreter to run Ansible's modules with.
         """
@@ -104,11 +124,12 @@ class Hosts:
                 "address": ADDRESS,
                 "port": machine.port,
                 "user": USER,
-                "host_key": _public(_key(_host_key_file(machine))),
+                "host_key": public(host_key(machine)),
                 "root": str(machine.root),
                 "python": sys.executable,
             }
             for machine in self._machines.values()
+            if not machine.server
         ]
         return {"ssh_private_key": self._client_key_file.read_text(), "hosts": hosts}
 
@@ -121,17 +142,19 @@ class Hosts:
         for host in snapshot["hosts"]:
             self._adopt(host)
 
-    def _adopt(self, host: dict[str, Any]) -> None:
-        machine = Machine.from_spec(host, self._state_dir / "hosts" / host["name"])
-        _key(_host_key_file(machine))
-        self._machines[machine.name] = machine
+    def _adopt(self, host: dict[str, Any]) -> Machine:
+        root = self._state_dir / "hosts" / (host.get("address") or host["name"])
+        machine = Machine.from_spec(host, root)
+        host_key(machine)
+        self._machines[machine.key] = machine
+        return machine
 
     async def _listen(self, machine: Machine) -> None:
         listen = partial(
             asyncssh.listen,
-            ADDRESS,
-            server_factory=partial(_Server, self, machine),
-            server_host_keys=[_key(_host_key_file(machine))],
+            machine.address or ADDRESS,
+            server_factory=partial(Connection, self, machine, lambda: machine.authorized or [self._client_key]),
+            server_host_keys=[host_key(machine)],
             process_factory=partial(self._run, machine),
             sftp_factory=partial(asyncssh.SFTPServer, chroot=os.fsencode(machine.root)),
             allow_scp=True,
@@ -143,75 +166,48 @@ class Hosts:
         try:
             listener = await listen(machine.port)
         except OSError:  # the port of an earlier run is taken now
+            if machine.server:
+                return  # there is no other for it: tried again at the next look
             listener = await listen(0)
         machine.port = listener.get_port()
-        self._listeners[machine.name] = listener
+        self._listeners[machine.key] = listener
 
-    def _cut(self, name: str) -> None:
-        self._listeners.pop(name).close()
-        for connection in [connection for connection, host in self._connections.items() if host == name]:
+    def _close(self, key: str) -> None:
+        if listener := self._listeners.pop(key, None):
+            listener.close()
+        for connection in [connection for connection, host in self._connections.items() if host == key]:
             connection.abort()
 
-    def _kill_commands(self, name: str) -> None:
-        for process in self._processes[name]:
+    def _cut(self, machine: Machine) -> None:
+        self._close(machine.key)
+        for process in self._processes.pop(machine.key, set()):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def _follow_absent_hosts(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            unusual = self._booting or any(fault.kind == "lost_node" for fault in self._faults.all())
-            if not unusual and len(self._listeners) == len(self._machines):
+            unusual = self.power.changing or any(fault.kind == "lost_node" for fault in self._faults.all())
+            if not unusual and len(self._listeners) == sum(machine.up for machine in self._machines.values()):
                 continue
             async with self._listening:
-                for name, machine in self._machines.items():
-                    absent = machine.down or self._faults.active("ssh", name, "lost_node") is not None
-                    if absent and name in self._listeners:
-                        self._cut(name)
-                    elif not absent and name not in self._listeners:
+                for key, machine in list(self._machines.items()):
+                    absent = not machine.up or self._faults.active("ssh", machine.name, "lost_node") is not None
+                    if absent:
+                        self._close(key)
+                    elif key not in self._listeners:
                         await self._listen(machine)
-
-    def _reboot(self, machine: Machine) -> None:
-        if machine.name not in self._booting:
-            self._booting[machine.name] = asyncio.create_task(self._go_down(machine))
-
-    async def _go_down(self, machine: Machine) -> None:
-        await asyncio.sleep(SHUTDOWN_SECONDS)
-        machine.down = True
-        if machine.name in self._listeners:  # not lost already
-            self._cut(machine.name)
-        self._kill_commands(machine.name)
-        if machine.node:
-            # To its cluster a host that is down is a lost node. The path tells it from a fault that somebody wants.
-            node = f"{machine.cluster}/{machine.node}"
-            self._faults.add(service="kubernetes", target=node, kind="lost_node", path=REBOOTING)
-        await asyncio.sleep(machine.reboot_seconds)
-        await self._come_up(machine)
-
-    async def _come_up(self, machine: Machine) -> None:
-        while self._faults.active("ssh", machine.name, "no_boot"):
-            await asyncio.sleep(LOOK_SECONDS)
-        machine.boot()
-        del self._booting[machine.name]
-        for fault in self._lost(machine):
-            self._faults.remove(fault.id)
-        if self._clusters:
-            # In this order: a start is put off by the next one, and only this one tells another boot.
-            self._clusters.kubelet_restarted(machine.cluster, machine.node, kubernetes_version(machine))
-            self._clusters.host_rebooted(machine.cluster, machine.node)
-
-    def _lost(self, machine: Machine) -> list[Fault]:
-        node = f"{machine.cluster}/{machine.node}"
-        return [fault for fault in self._faults.all() if (fault.target, fault.path) == (node, REBOOTING)]
+                    if not machine.up:  # it went down while it began to listen
+                        self._close(key)
 
     def connected(self, machine: Machine, connection: asyncssh.SSHServerConnection) -> None:
         """A client was accepted: note it, or cut it when a fault says so."""
         fault = self._faults.hit("ssh", machine.name, "EXEC", "", kinds={"refuse"})
-        if fault or machine.name not in self._listeners:
+        if fault or machine.key not in self._listeners:
             self._journal.record("ssh", machine.name, "EXEC", "", 0, None, fault.kind if fault else "lost_node")
             connection.abort()
         else:
-            self._connections[connection] = machine.name
+            self._connections[connection] = machine.key
 
     def disconnected(self, connection: asyncssh.SSHServerConnection) -> None:
         """A client has gone; its commands go on."""
@@ -235,7 +231,7 @@ class Hosts:
                 await hang(self._faults, fault)
             process.get_extra_info("connection").abort()
             return
-        running = self._processes[machine.name]
+        running = self._processes[machine.key]
         entry.status = await run(process, command, machine.root, self._environment(machine), running)
 
     def _environment(self, machine: Machine) -> dict[str, str]:
@@ -244,50 +240,8 @@ class Hosts:
             "HOME": str(machine.root),
             "USER": USER,
             "LANG": "C.UTF-8",
-            "HOST_NAME": machine.name,
+            "HOST_KEY": machine.key,
             "HOST_ROOT": str(machine.root),
             "HOST_PYTHON": sys.executable,
             "HOST_CONTROL_PORT": str(self._commands.port),
         }
-
-
-class _Server(asyncssh.SSHServer):
-    """One connection: the user is root in name only, the key is the world's."""
-
-    def __init__(self, hosts: Hosts, machine: Machine) -> None:
-        self._hosts = hosts
-        self._machine = machine
-        self._connection: asyncssh.SSHServerConnection | None = None
-
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-        self._hosts.connected(self._machine, conn)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._connection:
-            self._hosts.disconnected(self._connection)
-
-    def public_key_auth_supported(self) -> bool:
-        return True
-
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == USER and key.public_data == self._hosts.client_key.public_data
-
-
-def _host_key_file(machine: Machine) -> Path:
-    return machine.root / "etc/ssh/ssh_host_ed25519_key"
-
-
-def _key(file: Path) -> asyncssh.SSHKey:
-    """The ed25519 key in that file; made, readable by its owner only, when there is none."""
-    if file.exists():
-        return asyncssh.read_private_key(file)
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_bytes(key.export_private_key())
-    return key
-
-
-def _public(key: asyncssh.SSHKey) -> str:
-    return " ".join(key.export_public_key().decode().split()[:2])
