@@ -101,7 +101,9 @@ def test_locations_and_the_currency_are_read(project):
     locations = project.cloud.locations()
     assert locations[0] == Location(1, "fsn1", "Falkenstein", "DE", "eu-central")
     assert [place.name for place in locations] == ["fsn1", "nbg1", "hel1", "ash", "hil", "sin"]
-    assert project.cloud.currency() == "EUR"
+    pricing = project.cloud.pricing()
+    assert (pricing.currency, pricing.backup_percent) == ("EUR", Decimal(20))
+    assert pricing.primary_ipv4["fsn1"] == Decimal("0.50")
 
 
 def test_a_token_nobody_knows_is_a_credential_error(project):
@@ -124,7 +126,7 @@ def test_a_reached_limit_is_a_quota_error(project):
 
 def test_a_rate_limit_is_temporary_tells_when_to_come_back_and_is_not_repeated(world):
     project = Project(world, rate_limit=360)  # refilled every 10 seconds
-    project.cloud.currency()
+    project.cloud.pricing()
     error = project.failure(kind="status", status=429)
     assert (type(error), error.code) == (Temporary, "rate_limit")
     assert 5 < error.delay <= 10
@@ -133,10 +135,10 @@ def test_a_rate_limit_is_temporary_tells_when_to_come_back_and_is_not_repeated(w
 
 def test_an_empty_bucket_asks_for_a_pause_but_not_for_the_hour_it_takes_to_fill(world):
     project = Project(world, rate_limit=2)
-    project.cloud.currency()
-    project.cloud.currency()
+    project.cloud.pricing()
+    project.cloud.pricing()
     with pytest.raises(Temporary) as caught:
-        project.cloud.currency()
+        project.cloud.pricing()
     assert (caught.value.code, caught.value.delay) == ("rate_limit", 60)
 
 
@@ -174,7 +176,7 @@ def test_a_malformed_selector_is_a_configuration_error(project):
         project.cloud.servers("a b c")
 
 
-@pytest.mark.parametrize("call", ["servers", "server_types", "locations", "currency"])
+@pytest.mark.parametrize("call", ["servers", "server_types", "locations", "pricing"])
 def test_a_hanging_server_is_an_error_within_twice_the_timeout(project, call):
     error = project.failure(call, kind="hang")
     assert (type(error), error.code) == (Temporary, "unreachable")
@@ -221,7 +223,7 @@ def test_an_answer_that_is_not_hetzners_is_a_failure_of_the_vendor(world):
         (f"{world.ready['control_url']}/ready?", "cloud_api"),
     ):
         with pytest.raises((Temporary, Permanent)) as caught:
-            HetznerCloud("token", endpoint, timeout=1).currency()
+            HetznerCloud("token", endpoint, timeout=1).pricing()
         assert caught.value.code == code
 
 

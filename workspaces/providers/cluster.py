@@ -10,6 +10,8 @@ from typing import Any, Final, Self
 import yaml
 from kubernetes import client
 
+from . import bootstrap_tokens
+from .bootstrap_tokens import BootstrapToken
 from .cluster_objects import CORDONED_BY, Budget, Node, Pod, Requirement
 from .cluster_workloads import Webhook, Workload
 from .deprecated_apis import DeprecatedApi, DeprecatedUse, read, started_at
@@ -19,8 +21,8 @@ from .kubernetes_errors import speaking_to
 from .kubernetes_lists import every_item
 
 __all__ = [
-    "Blocked", "Budget", "Cluster", "DeprecatedApi", "DeprecatedUse", "Evicted", "Eviction", "Gone", "Node", "Pod",
-    "Requirement", "Webhook", "Workload",
+    "Blocked", "BootstrapToken", "Budget", "Cluster", "DeprecatedApi", "DeprecatedUse", "Evicted", "Eviction", "Gone",
+    "Node", "Pod", "Requirement", "Webhook", "Workload",
 ]  # fmt: skip
 
 _DRAWS: Final = 4
@@ -82,6 +84,23 @@ class Cluster:
     def node(self, name: str) -> Node:
         with speaking_to(self._peer):
             return Node.of(self._core.read_node(name))
+
+    def delete_node(self, name: str) -> bool:
+        """Take the node out of the cluster; whether it was in it. A kubelet that still runs comes back at a restart."""
+        with speaking_to(self._peer):
+            try:
+                self._core.delete_node(name)
+            except client.exceptions.NotFoundException:
+                return False
+        return True
+
+    def add_bootstrap_token(self, token: BootstrapToken, *, description: str, until: datetime) -> None:
+        """Let hosts join with `token` until that time (in UTC)."""
+        bootstrap_tokens.add(self._core, self._peer, token, description=description, until=until)
+
+    def remove_bootstrap_token(self, id: str) -> bool:
+        """Let no host join with the token of that id any more; whether one could."""
+        return bootstrap_tokens.remove(self._core, self._peer, id)
 
     def lease_renewed_at(self, node: str) -> datetime | None:
         """When the node's kubelet last said that it lives (every 10 seconds); None when it never did."""

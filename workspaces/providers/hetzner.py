@@ -1,90 +1,36 @@
 """Hetzner Cloud as the product sees it: plain values in and out, errors of `errors` and no others.
 
 One instance is one token, so one project. Nothing is kept between calls and nothing is retried: who called decides.
+What changes a server answers the id of an action, whose end is asked with `action`: a call that was accepted may still
+fail. The values are in hetzner_values, what goes wrong in hetzner_errors.
 Source: docs.hetzner.cloud; hcloud-python 2.27.
 """
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import hcloud
 import requests
-from requests.adapters import HTTPAdapter
+from hcloud.images import Image
+from hcloud.locations import Location as Place
+from hcloud.placement_groups import PlacementGroup as Group
+from hcloud.server_types import ServerType as Kind
+from hcloud.servers import Server as Subject
+from hcloud.ssh_keys import SSHKey
 
-from .errors import Permanent, ProviderError, Temporary
+from .errors import Permanent
+from .hetzner_errors import Once, translated
+from .hetzner_values import Action, Location, Offer, PlacementGroup, Price, Pricing, Server, ServerType
 
-# The bucket is refilled by a request a second (docs.hetzner.cloud, rate limiting), and RateLimit-Reset tells when it
-# is full: up to an hour away. After a minute there is room enough for our few calls.
-LONGEST_DELAY = 60.0
+__all__ = [
+    "GROUP_ROOM", "Action", "HetznerCloud", "Location", "Offer", "PlacementGroup", "Price", "Pricing", "Server",
+    "ServerType",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server: `status` in Hetzner's words (running, off, …), `created` in UTC."""
-
-    id: int
-    name: str
-    status: str
-    server_type: str
-    location: str
-    labels: Mapping[str, str]
-    created: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What a server type costs at a location, net, in `currency()`. `included_traffic` in bytes a month."""
-
-    hourly: Decimal
-    monthly_cap: Decimal
-    included_traffic: int
-    traffic_per_tb: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A server type at one location: whether it can be ordered now, until when at all, and for how much."""
-
-    location: str
-    available: bool
-    recommended: bool
-    unavailable_after: datetime | None
-    price: Price | None
-
-    def orderable(self, now: datetime) -> bool:
-        """Whether a server of that type can be created there at that time."""
-        return self.available and (self.unavailable_after is None or now < self.unavailable_after)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerType:
-    """A size on offer. Memory and disk in GB; `architecture` x86 or arm; `cpu_type` shared or dedicated."""
-
-    id: int
-    name: str
-    cores: int
-    memory: float
-    disk: int
-    architecture: str
-    cpu_type: str
-    storage_type: str
-    offers: tuple[Offer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A place: `network_zone` is eu-central, us-east, us-west or ap-southeast; `country` an ISO 3166 code."""
-
-    id: int
-    name: str
-    city: str
-    country: str
-    network_zone: str
+# Servers that a spread placement group takes.
+GROUP_ROOM: Final = 10
 
 
 class HetznerCloud:
@@ -99,144 +45,146 @@ class HetznerCloud:
         # an adapter that raises ours is both the end of that and the place where the headers are still there.
         session: requests.Session = self._client._client._session
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Once())
+            session.mount(scheme, Once())
 
-    def servers(self, label_selector: str = "") -> list[Server]:
-        """Every server of the project, or those the label selector matches; all pages."""
-        with _translated():
-            found = self._client.servers.get_all(label_selector=label_selector or None)
-            return [_server(server) for server in found]
-
+    # --- What is on offer ---------------------------------------------------------------------------------------------
     def server_types(self) -> list[ServerType]:
         """Every server type, those no longer or not now on offer too, with its offer per location."""
-        with _translated():
-            return [_server_type(kind) for kind in self._client.server_types.get_all()]
+        with translated():
+            return [ServerType.of(kind) for kind in self._client.server_types.get_all()]
 
     def locations(self) -> list[Location]:
         """Every location."""
-        with _translated():
+        with translated():
             return [
                 Location(one.id, one.name, one.city, one.country, one.network_zone)
                 for one in self._client.locations.get_all()
             ]
 
-    def currency(self) -> str:
-        """The currency of every price, as an ISO 4217 code: server types do not carry it."""
-        with _translated():
-            return str(self._client.request("GET", "/pricing")["pricing"]["currency"])
+    def pricing(self) -> Pricing:
+        """The currency of every price, and what server types do not carry."""
+        with translated():
+            return Pricing.of(self._client.request("GET", "/pricing")["pricing"])
 
+    # --- Servers ------------------------------------------------------------------------------------------------------
+    def servers(self, label_selector: str = "") -> list[Server]:
+        """Every server of the project, or those the label selector matches; all pages."""
+        with translated():
+            return [Server.of(one) for one in self._client.servers.get_all(label_selector=label_selector or None)]
 
-def _server(server: Any) -> Server:
-    return Server(
-        id=server.id,
-        name=server.name,
-        status=server.status,
-        server_type=server.server_type.name,
-        location=server.location.name,
-        labels=dict(server.labels),
-        created=server.created.astimezone(UTC),
-    )
+    def server(self, id: int) -> Server:
+        """One server as it is now. Raises Permanent("not_found") when it is gone."""
+        with translated():
+            return Server.of(self._client.servers.get_by_id(id))
 
+    def create_server(
+        self,
+        *,
+        name: str,
+        server_type: str,
+        location: str,
+        image: str,
+        labels: Mapping[str, str],
+        ssh_keys: Sequence[int],
+        user_data: str,
+        placement_group: int | None,
+    ) -> tuple[Server, list[int]]:
+        """Order a server, which costs from here on; it and the actions that bring it up. Names and ids, not objects.
 
-def _server_type(kind: Any) -> ServerType:
-    prices = {price["location"]: _price(price) for price in kind.prices}
-    return ServerType(
-        id=kind.id,
-        name=kind.name,
-        cores=int(kind.cores),
-        memory=float(kind.memory),
-        disk=int(kind.disk),
-        architecture=kind.architecture,
-        cpu_type=kind.cpu_type,
-        storage_type=kind.storage_type,
-        offers=tuple(
-            Offer(
-                location=offer.location.name,
-                available=bool(offer.available),
-                recommended=bool(offer.recommended),
-                unavailable_after=offer.deprecation.unavailable_after if offer.deprecation else None,
-                price=prices.get(offer.location.name),
+        It may exist although this raises Temporary: look for its labels before asking again. Raises Permanent:
+        no_capacity, quota, name_taken, configuration (something the project does not know).
+        """
+        with translated():
+            made = self._client.servers.create(
+                name=name,
+                server_type=Kind(name=server_type),
+                image=Image(name=image),
+                location=Place(name=location),
+                labels=dict(labels),
+                ssh_keys=[SSHKey(id=id) for id in ssh_keys],
+                user_data=user_data,
+                placement_group=Group(id=placement_group) if placement_group else None,
             )
-            for offer in kind.locations
-        ),
-    )
+            return Server.of(made.server), [action.id for action in (made.action, *made.next_actions)]
+
+    def delete_server(self, id: int) -> int:
+        """Delete a server and its disk for good. Raises Permanent("conflict") when it is protected."""
+        with translated():
+            return int(self._client.servers.delete(Subject(id=id)).id)
+
+    def power_on(self, id: int) -> int:
+        """Start a server; nothing happens to one that runs."""
+        with translated():
+            return int(self._client.servers.power_on(Subject(id=id)).id)
+
+    def power_off(self, id: int) -> int:
+        """Cut the power, whatever the system is doing."""
+        with translated():
+            return int(self._client.servers.power_off(Subject(id=id)).id)
+
+    def shut_down(self, id: int) -> int:
+        """Ask the system to shut down. The action is over when it was asked: watch the status for `off`."""
+        with translated():
+            return int(self._client.servers.shutdown(Subject(id=id)).id)
+
+    def change_type(self, id: int, server_type: str, *, grow_disk: bool) -> int:
+        """Make a server that is off another type and start it. A disk that has grown never shrinks again.
+
+        Raises Permanent: no_capacity, quota, configuration (the type does not fit, or the server is not off).
+        """
+        kind = Kind(name=server_type)
+        with translated():
+            return int(self._client.servers.change_type(Subject(id=id), kind, upgrade_disk=grow_disk).id)
+
+    def action(self, id: int) -> Action:
+        """How far an action has come."""
+        with translated():
+            return Action.of(self._client.actions.get_by_id(id))
+
+    def actions_of(self, id: int) -> list[Action]:
+        """Every action on a server, those that are over too. Raises Permanent("not_found") when it is gone."""
+        with translated():
+            return [Action.of(one) for one in self._client.servers.get_actions(Subject(id=id), sort=["id"])]
+
+    # --- What a server is ordered with --------------------------------------------------------------------------------
+    def ssh_key(self, name: str, public_key: str) -> int:
+        """The id of the project's SSH key with this text ("ssh-ed25519 AAAA…"), made under `name` when there is none.
+
+        A project holds a key once, whatever it is called there. Raises Permanent("name_taken") when `name` is that of
+        another key.
+        """
+        fingerprint = _fingerprint(public_key)
+        keys = self._client.ssh_keys
+        with translated():
+            if known := keys.get_by_fingerprint(fingerprint):
+                return int(known.id)
+            try:
+                return int(keys.create(name=name, public_key=public_key).id)
+            except Permanent as error:
+                # Somebody was quicker, or an answer of ours was lost on its way.
+                if error.code != "name_taken" or not (known := keys.get_by_fingerprint(fingerprint)):
+                    raise
+                return int(known.id)
+
+    def placement_groups(self) -> list[PlacementGroup]:
+        """Every spread placement group; all pages."""
+        with translated():
+            return [
+                PlacementGroup(group.id, group.name, dict(group.labels), len(group.servers))
+                for group in self._client.placement_groups.get_all()
+                if group.type == "spread"
+            ]
+
+    def placement_group(self, name: str, labels: Mapping[str, str] | None = None) -> int:
+        """The id of the placement group of this name; without one it is made, as a spread group with `labels`."""
+        groups = self._client.placement_groups
+        with translated():
+            if known := groups.get_by_name(name):
+                return int(known.id)
+            return int(groups.create(name=name, type="spread", labels=dict(labels or {})).placement_group.id)
 
 
-def _price(price: dict[str, Any]) -> Price:
-    return Price(
-        hourly=Decimal(price["price_hourly"]["net"]),
-        monthly_cap=Decimal(price["price_monthly"]["net"]),
-        included_traffic=int(price["included_traffic"]),
-        traffic_per_tb=Decimal(price["price_per_tb_traffic"]["net"]),
-    )
-
-
-class _Once(HTTPAdapter):
-    """Sends a request once, and turns whatever is not a success into an error of ours."""
-
-    def send(self, *arguments: Any, **options: Any) -> requests.Response:
-        try:
-            response = super().send(*arguments, **options)
-            if not response.ok:
-                raise _refusal(response)
-        except requests.RequestException as error:
-            raise _unreachable(error) from error
-        return response
-
-
-def _refusal(response: requests.Response) -> ProviderError:
-    """The error for an answer that is not a success: by the code of its envelope, else by its status."""
-    status, envelope = response.status_code, _envelope(response)
-    code, message = str(envelope.get("code", "")), str(envelope.get("message") or response.reason or status)
-    said = f"Hetzner Cloud: {message} ({code or status})"
-    if status == 429:
-        return Temporary("rate_limit", said, delay=_until_reset(response.headers))
-    if code == "resource_limit_exceeded":
-        return Permanent("quota", said)
-    if code == "maintenance" or status >= 500:
-        return Temporary("cloud_api", said)
-    if status in (401, 403):
-        return Permanent("credential", said)
-    if status == 404:
-        return Permanent("not_found", said)
-    if status in (409, 423) and code != "uniqueness_error":
-        return Temporary("conflict", said)
-    if status == 412:
-        return Temporary("cloud_api", said)
-    return Permanent("configuration", said)
-
-
-def _envelope(response: requests.Response) -> dict[str, Any]:
-    try:
-        error = response.json()["error"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return error if isinstance(error, dict) else {}
-
-
-def _until_reset(headers: Mapping[str, str]) -> float | None:
-    try:
-        seconds = float(headers["RateLimit-Reset"]) - time.time()
-    except (KeyError, ValueError):
-        return None
-    return min(max(seconds, 1.0), LONGEST_DELAY)
-
-
-def _unreachable(error: requests.RequestException) -> Temporary:
-    # The text of requests' errors repeats the address only; the token travels in a header and is not in it.
-    if isinstance(error, requests.Timeout):
-        return Temporary("unreachable", "Hetzner Cloud did not answer in time.")
-    return Temporary("unreachable", f"Hetzner Cloud could not be reached: {type(error).__name__}.")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """What the adapter could not see: a connection that broke in the middle of an answer, an answer not understood."""
-    try:
-        yield
-    except ProviderError:
-        raise
-    except requests.RequestException as error:
-        raise _unreachable(error) from error
-    except (hcloud.HCloudException, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise Temporary("cloud_api", f"Hetzner Cloud's answer was not understood: {type(error).__name__}.") from error
+def _fingerprint(public_key: str) -> str:
+    """As Hetzner names keys: the MD5 of the key itself, in pairs. It tells keys apart and protects nothing."""
+    digest = hashlib.md5(base64.b64decode(public_key.split()[1]), usedforsecurity=False).hexdigest()
+    return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))

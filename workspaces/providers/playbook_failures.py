@@ -38,7 +38,10 @@ def failed_task(host: str, task: str, words: str, errors: str) -> ProviderError:
         return Permanent("not_found", f"The package repository of {host} does not have it: {match[1]} ({task}).")
     if NO_NETWORK.search(words):
         return Temporary("unreachable", f"{host} cannot reach what it needs ({task}): {_last(errors, 1)}")
-    return Permanent("configuration", f"{task} failed on {host}:\n{_last(errors, LAST_LINES)}")
+    # What a playbook itself finds wrong (ansible.builtin.fail) says nothing to standard error.
+    return Permanent(
+        "configuration", f"{task} failed on {host}:\n{_last(errors, LAST_LINES) or _last(words, LAST_LINES)}"
+    )
 
 
 def not_started(playbook: str, words: str) -> ProviderError:
