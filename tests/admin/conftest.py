@@ -26,6 +26,7 @@ from workspaces.models import (
     Integration,
     Invitation,
     Kubeconfig,
+    LeftServer,
     LogLine,
     Operation,
     PackageUpdate,
@@ -60,6 +61,16 @@ def rows(alice: Account, root: Account, workspace: Workspace, catalogue_rows: An
     )
     ProfileLocation.objects.create(
         profile=profile, location="fsn1", available=True, currency="EUR", hourly=1, monthly=9
+    )
+    LeftServer.objects.create(
+        provider_account=provider,
+        provider_id=4711,
+        name="ledger-prod-w9",
+        profile="ccx23",
+        location="fsn1",
+        created_at=cast.NOW,
+        first_seen_at=cast.NOW,
+        observed_at=cast.NOW,
     )
     agreement = BillingAgreement.objects.create(organization=kestrel, number="KF-2026", valid_from=date(2026, 1, 1))
     PriceOverride.objects.create(agreement=agreement, clause="4.1", component="hourly", kind="percent", amount=90)

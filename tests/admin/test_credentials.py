@@ -23,7 +23,13 @@ users: [{name: it, user: {token: a-new-token}}]
 @pytest.mark.parametrize(
     ("noun", "model", "field", "data", "secret"),
     [
-        ("provideraccount", ProviderAccount, "token", {"name": "Kestrel cloud", "kind": "hetzner"}, "token"),
+        (
+            "provideraccount",
+            ProviderAccount,
+            "token",
+            {"name": "Kestrel cloud", "kind": "hetzner", "image": "debian-13"},
+            "token",
+        ),
         ("sshkey", SshKey, "private_key", {"name": "fleet"}, "ssh"),
         (
             "integration",

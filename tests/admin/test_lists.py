@@ -68,6 +68,10 @@ def _a_hundred_of_everything() -> None:
         models.ComputeProfile.objects.create(
             provider_account=provider, name=f"p{number}", cores=1, memory_gb=1, disk_gb=1, architecture="x86"
         )
+        models.LeftServer.objects.create(
+            provider_account=provider, provider_id=number, name=f"l{number}", profile="ccx23", location="fsn1",
+            created_at=timezone.now(), first_seen_at=timezone.now(), observed_at=timezone.now(),
+        )  # fmt: skip
         models.BillingAgreement.objects.create(organization=kestrel, number=f"n{number}", valid_from=date(2026, 1, 1))
         Group.objects.create(name=f"g{number}")
 

@@ -6,6 +6,8 @@ import json
 import stat
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import django_rq
 import pytest
 from django.core.management import call_command
 from django.db.models import Count
+from django.utils import timezone
 from kubernetes import client
 
 from tests.operations import harness
@@ -21,6 +24,7 @@ from workspaces.models import (
     PLATFORM,
     Account,
     ApiKey,
+    BillingAgreement,
     Event,
     Host,
     ManagementCluster,
@@ -30,6 +34,7 @@ from workspaces.models import (
     Project,
     ProviderAccount,
     Workspace,
+    price_list,
 )
 from workspaces.operations import connections, reconcile, upgrade
 from workspaces.providers.kubeconfig import connect
@@ -159,6 +164,43 @@ def test_after_one_look_exactly_those_need_attention_that_have_something_real(se
         name: "off" if name == "customs-gateway-w2" else ""
         for name in Host.objects.filter(workspace__type="baremetal").values_list("name", flat=True)
     } | {"customs-gateway-w2": "off"}
+
+
+@pytest.mark.django_db
+def test_every_server_has_its_price_and_several_agreements_change_it(seed: Any, big_world: RunningWorld) -> None:
+    seed()
+    today = timezone.now().date()
+    lines = {
+        price.name: price for workspace in Workspace.objects.all() for price in price_list.lines_of(workspace, today)
+    }
+    servers = set(Host.objects.filter(workspace__type="kubernetes").values_list("name", flat=True))
+    assert {name for name, price in lines.items() if price.hourly and price.monthly} == servers
+    assert {price.monthly.agreement for price in lines.values() if price.monthly} == {
+        "KF-2026-03", "KF-2026-09", "FE-2026-01", "MH-2025-07", None,
+    }  # fmt: skip
+    assert lines["ledger-prod-w1"].monthly.agreed < lines["ledger-prod-w1"].monthly.list
+    ends = {one.number: one.valid_until for one in BillingAgreement.objects.all()}
+    assert ends["KF-2025-01"] < today
+    assert ends["FE-2026-01"] == today + timedelta(days=19)
+    for account in ProviderAccount.objects.all():
+        assert (account.profiles_error, account.profiles.filter(active=True).count()) == ("", 18)
+        assert account.profiles_checked_at is not None
+        assert account.ssh_key is not None
+        assert account.connection == big_world.ready["hetzner_connection"]
+        assert account.hosts.count() < account.server_limit
+
+
+@pytest.mark.django_db
+def test_what_a_workspace_can_order_is_known_the_moment_the_demo_is_ready(seed: Any) -> None:
+    seed()
+    listed = price_list.price_list(Workspace.objects.get(name="ledger-prod"), timezone.now())
+    assert [one.number for one in listed.agreements] == ["KF-2026-09", "KF-2026-03"]
+    assert len(listed.profiles) == 18
+    ccx33 = next(one for one in listed.profiles if one.profile.name == "ccx33")
+    here, there = ccx33.at("fsn1"), ccx33.at("hel1")
+    assert (here.available, here.quote.setup, here.quote.monthly) == (True, 0, Decimal("46.90"))
+    assert (there.quote.monthly, there.quote.line("monthly").agreement) == (Decimal("49.7112"), "KF-2026-03")
+    assert ccx33.at("sin").available is False
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+import uuid
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -17,7 +18,7 @@ from workspaces.models import (
     ProviderAccount,
     Workspace,
 )
-from workspaces.models.price_list import clauses_of, lines_of
+from workspaces.models.price_list import account_of, clauses_of, find_offer, lines_of, price_list
 from workspaces.rules.pricing import PriceLine
 
 TODAY = cast.NOW.date()
@@ -202,7 +203,154 @@ def test_four_queries_whatever_the_number_of_hosts_prices_and_clauses(db, hosts,
         assert lines_of(selected, TODAY) == found
 
 
+def test_the_minimum_of_a_clause_comes_from_its_row(rented):
+    offered()
+    agreement = contract("KF-1")
+    PriceOverride.objects.create(
+        agreement=agreement, clause="1", component="monthly", kind="percent", amount=50, minimum=Decimal("15.5")
+    )
+    assert priced(rented)[0].monthly.agreed == Decimal("15.5")
+
+
 def test_a_workspace_without_hosts_costs_nothing_to_look_at(db, django_assert_max_num_queries):
     made = cast.kubernetes(hosts=0)
     with django_assert_max_num_queries(4):
         assert lines_of(Workspace.objects.get(pk=made.pk), TODAY) == []
+
+
+# --- Where hosts are ordered ------------------------------------------------------------------------------------------
+def test_the_only_account_of_the_organization_is_where_hosts_are_ordered(workspace):
+    assert account_of(workspace) is None
+    account("other", of="Fjordline")
+    assert account_of(workspace) is None, "another organization's account"
+    only = account()
+    assert account_of(workspace) == only
+    account("second")
+    assert account_of(workspace) is None, "nobody said which"
+
+
+def test_most_hosts_decide_between_two_accounts_and_the_workspace_overrules_them(workspace, django_assert_num_queries):
+    first, second, third = account("first"), account("second"), account("third")
+    Host.objects.update(provider_account=second)
+    Host.objects.filter(name="ledger-prod-w1").update(provider_account=first)
+    elsewhere = cast.kubernetes("elsewhere", hosts=5)
+    elsewhere.hosts.update(provider_account=third)
+    assert account_of(workspace) == second
+    workspace.provider_account = third
+    workspace.save()
+    bare = Workspace.objects.get(pk=workspace.pk)
+    with django_assert_num_queries(1):
+        assert account_of(bare) == third
+
+
+# --- What can be ordered ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def sold(workspace):
+    """ccx23 and cpx22 in fsn1 and hel1, told at cast.NOW; cx22 is withdrawn."""
+    for name in ("cpx22", "ccx23", "cx22"):
+        for location in ("hel1", "fsn1"):
+            offered(name, location=location)
+    ComputeProfile.objects.filter(name="cx22").update(active=False, withdrawn_at=cast.NOW)
+    ProfileLocation.objects.update(available=True, checked_at=cast.NOW, primary_ip=Decimal("0.5"))
+    ProviderAccount.objects.update(profiles_checked_at=cast.NOW)
+    return workspace
+
+
+def test_a_price_list_has_every_profile_at_every_location_with_agreed_prices(sold):
+    kept = contract("KF-2", ("1", "hourly", "90"), valid_from=date(2026, 2, 1))
+    older, ended = contract("KF-1", ("1", "monthly", "50")), contract("KF-0", valid_until=date(2026, 11, 24))
+    found = price_list(sold, cast.NOW)
+    assert (found.account, found.checked_at, found.error) == (account(), cast.NOW, "")
+    assert found.agreements == [kept, older]
+    assert ended not in found.agreements
+    assert [one.profile.name for one in found.profiles] == ["ccx23", "cpx22"]
+    ccx23 = found.profiles[0]
+    assert [(offer.location, offer.available, offer.checked_at) for offer in ccx23.offers] == [
+        ("fsn1", True, cast.NOW),
+        ("hel1", True, cast.NOW),
+    ]
+    offer = ccx23.at("hel1")
+    assert (offer.quote.hourly, offer.quote.monthly) == (Decimal("0.036"), Decimal("12.495"))
+    assert (offer.quote.line("hourly").agreement, offer.quote.line("monthly").agreement) == ("KF-2", "KF-1")
+    assert (offer.quote.monthly_total, offer.quote.line("backup")) == (Decimal("12.995"), None)
+    assert offer.row == ProfileLocation.objects.get(profile__name="ccx23", location="hel1")
+    assert (offer.row.profile, offer.row.monthly) == (ccx23.profile, Decimal("24.99"))
+    assert ccx23.at("sin") is None
+
+
+def test_what_is_not_offered_is_listed_only_when_asked_for(sold):
+    found = price_list(sold, cast.NOW, inactive=True)
+    assert [(one.profile.name, one.profile.active) for one in found.profiles] == [
+        ("ccx23", True),
+        ("cpx22", True),
+        ("cx22", False),
+    ]
+
+
+def test_the_error_is_told_and_an_old_availability_is_not_known(sold, settings):
+    settings.LOOPBACK_PROFILES_SECONDS = 60
+    ProviderAccount.objects.update(profiles_error_code="credential", profiles_error="Token refused.")
+    found = price_list(sold, cast.NOW + timedelta(minutes=4))
+    assert (found.error, found.checked_at) == ("Token refused.", cast.NOW)
+    assert {offer.available for one in found.profiles for offer in one.offers} == {None}
+    assert found.profiles[0].at("fsn1").quote.monthly == Decimal("24.99")
+
+
+def test_a_workspace_without_an_account_has_agreements_and_nothing_to_order(workspace):
+    contract("KF-1", ("1", "hourly", "90"))
+    found = price_list(workspace, cast.NOW)
+    assert (found.account, found.checked_at, found.error, found.profiles) == (None, None, "", [])
+    assert [one.number for one in found.agreements] == ["KF-1"]
+    assert find_offer(workspace, uuid.uuid4(), "fsn1", cast.NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("moment", "clause"),
+    [
+        (datetime(2025, 12, 31, 23, 59, 59, 999999, UTC), None),
+        (datetime(2026, 1, 1, tzinfo=UTC), "4.1"),
+        (datetime(2026, 12, 31, 23, 59, 59, 999999, UTC), "4.1"),
+        (datetime(2027, 1, 1, tzinfo=UTC), None),
+        # The same instants as somebody's clock shows them: the day is the UTC date.
+        (datetime(2026, 1, 1, 0, 59, tzinfo=timezone(timedelta(hours=1))), None),
+        (datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=1))), "4.1"),
+        (datetime(2026, 12, 31, 18, 59, tzinfo=timezone(timedelta(hours=-5))), "4.1"),
+        (datetime(2026, 12, 31, 19, 0, tzinfo=timezone(timedelta(hours=-5))), None),
+    ],
+)
+def test_an_agreement_begins_and_ends_at_midnight_utc(sold, moment, clause):
+    contract("KF-1", ("4.1", "monthly", "80"))
+    found = price_list(sold, moment)
+    assert found.profiles[0].at("fsn1").quote.line("monthly").clause == clause
+    assert bool(found.agreements) is (clause is not None)
+    offer = find_offer(sold, found.profiles[0].profile.pk, "fsn1", moment)
+    assert offer.quote == found.profiles[0].at("fsn1").quote
+
+
+def test_one_offer_is_found_offered_or_not_but_never_that_of_another_account(sold):
+    cx22 = ComputeProfile.objects.get(name="cx22")
+    offer = find_offer(sold, cx22.pk, "hel1", cast.NOW)
+    assert (offer.profile, offer.row.profile.active, offer.location, offer.available) == (cx22, False, "hel1", True)
+    assert find_offer(sold, cx22.pk, "sin", cast.NOW) is None
+    foreign = offered("ccx63", by=account("theirs", of="Fjordline"))
+    assert find_offer(sold, foreign.profile_id, "fsn1", cast.NOW) is None
+
+
+@pytest.mark.parametrize(("profiles", "contracts"), [(1, 1), (60, 8)])
+def test_three_queries_for_a_list_and_three_for_an_offer_whatever_their_size(
+    sold, profiles, contracts, django_assert_num_queries
+):
+    for number in range(profiles):
+        offered(f"t{number}")
+    for number in range(contracts):
+        contract(f"KF-{number}", *((f"{clause}", "monthly", "90") for clause in range(20)))
+    bare = Workspace.objects.get(pk=sold.pk)
+    with django_assert_num_queries(3):
+        found = price_list(bare, cast.NOW)
+        assert len(found.profiles) == profiles + 2
+        assert len(found.agreements) == contracts
+        for one in found.profiles:
+            for offer in one.offers:
+                assert (offer.quote.monthly, offer.row.profile.name) == (Decimal("22.491"), one.profile.name)
+    with django_assert_num_queries(3):
+        assert find_offer(bare, found.profiles[0].profile.pk, "fsn1", cast.NOW).quote.monthly == Decimal("22.491")

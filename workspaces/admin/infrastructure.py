@@ -12,6 +12,8 @@ from workspaces.admin.credentials import CredentialForm, KubeconfigForm, credent
 from workspaces.admin.links import rows_of, to
 from workspaces.models import DnsRecord, Host, Integration, ManagementCluster, ProviderAccount, SshKey
 
+# Written when the provider is asked what it sells.
+_PROFILES = ("profiles_checked_at", "profiles_error_code", "profiles_error")
 _TROUBLE = ("observed_at", "error_code", "error_message", "error_since")
 
 
@@ -55,13 +57,15 @@ class ProviderAccountAdmin(Curated):
         "credential_state",
         "error_code",
         "observed_at",
+        "profiles_error_code",
+        "profiles_checked_at",
         "belonging",
     )
     list_select_related = ("organization",)
-    list_filter = ("kind", "error_code", ("organization", admin.RelatedOnlyFieldListFilter))
-    search_fields = ("name", "organization__name", "error_message")
-    autocomplete_fields = ("organization",)
-    readonly_fields = ("credential_state", *_TROUBLE, "belonging")
+    list_filter = ("kind", "error_code", "profiles_error_code", ("organization", admin.RelatedOnlyFieldListFilter))
+    search_fields = ("name", "organization__name", "error_message", "profiles_error")
+    autocomplete_fields = ("organization", "ssh_key")
+    readonly_fields = ("credential_state", *_PROFILES, *_TROUBLE, "belonging")
 
 
 @admin.register(SshKey)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from itertools import combinations
 from typing import Any
 
 from django import forms
@@ -12,7 +12,10 @@ from django.http import HttpRequest
 
 from workspaces.admin.base import Curated, Rows
 from workspaces.admin.links import to
+from workspaces.admin.overlaps import dearer, idle, other_currency, overlap_table, overlaps
 from workspaces.models import BillingAgreement, ComputeProfile, PriceOverride, ProfileLocation
+from workspaces.models.agreement_quote import overlaps_of
+from workspaces.rules.agreements import refuse_family
 
 # Ten times the list price is a slip of the hand.
 MOST_PERCENT = 1000
@@ -75,13 +78,44 @@ class OverrideForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError("Enter an amount of 0 or more.")
         return amount
 
+    def clean_minimum(self) -> Decimal | None:
+        """Nor does a minimum."""
+        minimum: Decimal | None = self.cleaned_data["minimum"]
+        if minimum is not None and minimum < 0:
+            raise forms.ValidationError("Enter a minimum of 0 or more, or none.")
+        return minimum
+
+    def clean_profile(self) -> str:
+        """A whole name."""
+        profile = str(self.cleaned_data["profile"]).strip()
+        if set(profile) & set("*?[]"):
+            raise forms.ValidationError("Enter a whole name such as ccx23. A pattern is entered as the family.")
+        return profile
+
+    def clean_family(self) -> str:
+        """A pattern that means what it says."""
+        family = str(self.cleaned_data["family"]).strip()
+        if sentence := refuse_family(family):
+            raise forms.ValidationError(sentence)
+        return family
+
+    def clean_location(self) -> str:
+        """A name, or everywhere."""
+        location = str(self.cleaned_data["location"]).strip()
+        if location and not location.isalnum():
+            raise forms.ValidationError("Enter one location such as fsn1. Empty: everywhere.")
+        return location
+
     def clean(self) -> None:
         """A clause speaks of one profile, or of a family; a percentage is one of the list price."""
         if self.cleaned_data.get("profile") and self.cleaned_data.get("family"):
             self.add_error("family", "Choose one: the profile or the family. Without any, the clause is for all.")
-        amount = self.cleaned_data.get("amount")
-        if self.cleaned_data.get("kind") == "percent" and amount is not None and amount > MOST_PERCENT:
+        amount, minimum = self.cleaned_data.get("amount"), self.cleaned_data.get("minimum")
+        kind = self.cleaned_data.get("kind")
+        if kind == "percent" and amount is not None and amount > MOST_PERCENT:
             self.add_error("amount", f"Enter a percentage from 0 to {MOST_PERCENT}.")
+        if kind == "fixed" and amount is not None and minimum is not None and minimum > amount:
+            self.add_error("minimum", "Enter a minimum of at most the amount: a fixed amount never falls below it.")
 
 
 class OverrideRows(Rows):
@@ -92,7 +126,14 @@ class OverrideRows(Rows):
 
 
 class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
-    """An agreement, its validity refused in words."""
+    """An agreement, its validity and currency refused in words."""
+
+    def clean_currency(self) -> str:
+        """An ISO 4217 code, as the price lists have it."""
+        currency = str(self.cleaned_data["currency"])
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise forms.ValidationError("Enter three capital letters, such as EUR.")
+        return currency
 
     def clean(self) -> None:
         """The last day is not part of it, so it comes after the first."""
@@ -112,66 +153,21 @@ class BillingAgreementAdmin(Curated):
     search_fields = ("number", "organization__name")
     date_hierarchy = "valid_from"
     autocomplete_fields = ("organization",)
+    readonly_fields = ("overlapping",)
     inlines = (OverrideRows,)
+
+    @admin.display(description="overlapping clauses")
+    def overlapping(self, row: BillingAgreement) -> str:
+        """Which clause loses to which: a table, as the rules decide it for the profiles that are known."""
+        if row._state.adding:
+            return "Told when it is saved."
+        found = overlaps_of(row)
+        return overlap_table(found) if found else "None: no clause takes a price from another one."
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the clauses, then say what may not have been meant."""
         super().save_related(request, form, formsets, change)
-        for sentence in (*dearer(form.instance), *overlaps(form.instance)):
-            messages.warning(request, sentence)
-
-
-def dearer(agreement: BillingAgreement) -> list[str]:
-    """A sentence for each clause above the list price."""
-    clauses = agreement.overrides.filter(kind="percent", amount__gt=100).order_by("clause")
-    return [f"{clause} is dearer than the list: {clause.amount.normalize():f} %." for clause in clauses]
-
-
-def overlaps(agreement: BillingAgreement) -> list[str]:
-    """A sentence for each other agreement of the organization that holds at the same time in the same currency.
-
-    It names the clauses that set the same price, and which of them wins: the one of the agreement that starts later.
-    """
-    others = BillingAgreement.objects.filter(organization=agreement.organization_id, currency=agreement.currency)
-    sentences = []
-    for other in others.exclude(pk=agreement.pk).order_by("number"):
-        if _together(agreement, other):
-            rivals = [
-                (one, two) for one in _clauses(agreement) for two in _clauses(other) if _price(one) == _price(two)
-            ]
-            sentences.append(_overlap(agreement, other, rivals))
-    twice = [pair for pair in combinations(_clauses(agreement), 2) if _price(pair[0]) == _price(pair[1])]
-    return sentences + [
-        f"{one} and {two} set the same price: {_named(one)}. The lower number wins." for one, two in twice
-    ]
-
-
-def _overlap(one: BillingAgreement, other: BillingAgreement, rivals: list[tuple[PriceOverride, PriceOverride]]) -> str:
-    ends = [agreement.valid_until for agreement in (one, other) if agreement.valid_until]
-    until = f" to {min(ends)}" if ends else " on"
-    both = f"{one} and {other} both hold from {max(one.valid_from, other.valid_from)}{until}"
-    if not rivals:
-        return f"{both}. Where clauses of both match, the more specific one wins."
-    named = ", ".join(f"{a.clause} and {b.clause} ({_named(a)})" for a, b in rivals)
-    later = max((one, other), key=lambda agreement: agreement.valid_from)
-    wins = "Both are valid from the same day, so the lower number wins."
-    if one.valid_from != other.valid_from:
-        wins = f"{later} wins, as its validity starts later."
-    return f"{both} and set the same price in clauses {named}. {wins}"
-
-
-def _clauses(agreement: BillingAgreement) -> list[PriceOverride]:
-    return list(agreement.overrides.select_related("agreement").order_by("clause"))
-
-
-def _named(clause: PriceOverride) -> str:
-    return " ".join((clause.get_component_display().lower(), *filter(None, _price(clause)[1:])))
-
-
-def _price(clause: PriceOverride) -> tuple[str, str, str, str]:
-    return clause.component, clause.profile, clause.family, clause.location
-
-
-def _together(a: BillingAgreement, b: BillingAgreement) -> bool:
-    starts_in_time = b.valid_until is None or a.valid_from < b.valid_until
-    return starts_in_time and (a.valid_until is None or b.valid_from < a.valid_until)
+        agreement = form.instance
+        for said in (other_currency, idle, dearer, overlaps):
+            for sentence in said(agreement):
+                messages.warning(request, sentence)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
 
 from workspaces.admin.base import Curated
 from workspaces.admin.links import rows_of, to
 from workspaces.models import Workspace
+from workspaces.models.dossier import dossier
 
-_CHANGEABLE = {"description", "protected", "upgrade_hosts_at_once"}
+DOSSIER: Final = "workspaces_workspace_dossier"
+_CHANGEABLE = {"description", "protected", "provider_account", "upgrade_hosts_at_once"}
 
 
 class Attention(admin.SimpleListFilter):
@@ -75,12 +83,44 @@ class WorkspaceAdmin(Curated):
         ("management_cluster", admin.RelatedOnlyFieldListFilter),
         ("project__organization", admin.RelatedOnlyFieldListFilter),
     )
+    autocomplete_fields = ("provider_account",)
     search_fields = ("name", "description", "project__name", "project__organization__name", "control_plane", "^id")
     readonly_fields = (
         *(field.name for field in Workspace._meta.fields if field.name not in _CHANGEABLE),
         "belonging",
         "events",
+        "dossier",
     )
+
+    @admin.display(description="Everything known")
+    def dossier(self, workspace: Workspace) -> str:
+        """The page with all of it."""
+        address = reverse("admin:workspaces_workspace_dossier", args=[workspace.pk])
+        return format_html('<a href="{}">Everything known about {}</a>', address, workspace.name)
+
+    def get_urls(self) -> list[Any]:
+        """With the page that has everything known about one."""
+        page = path("<uuid:pk>/dossier/", self.admin_site.admin_view(self.dossier_page), name=DOSSIER)
+        return [page, *super().get_urls()]
+
+    def dossier_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Everything known about a workspace, for whoever may view it; `?format=json` as a file for a ticket."""
+        workspace = get_object_or_404(Workspace.objects.select_related("project__organization"), pk=pk)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        if not self.has_view_permission(request, workspace):
+            raise PermissionDenied
+        told = dossier(workspace, timezone.now())
+        if request.GET.get("format") == "json":
+            name = {"Content-Disposition": f'attachment; filename="{workspace.name}.json"'}
+            return JsonResponse(told, headers=name, json_dumps_params={"indent": 1, "default": str})
+        context = self.admin_site.each_context(request) | {
+            "title": f"Everything known about {workspace.name}",
+            "workspace": workspace,
+            "opts": self.opts,
+            "sections": told.items(),
+        }
+        return TemplateResponse(request, "admin/workspaces/workspace/dossier.html", context)
 
     @admin.display(description="Kubernetes version", ordering="version_key")
     def version(self, workspace: Workspace) -> str:

@@ -1,65 +1,32 @@
 """What a price component costs under an organization's agreements: list price, agreed price, and which clause set it.
 
-Which rows are asked is `models/price_list.py`; what is ordered at that price is not decided here.
+Which clause speaks of a price and which of several wins stands in `clauses.py`; which rows are asked in
+`models/price_list.py`. What is ordered at that price is not decided here.
 
-A clause applies when its agreement holds on the day, it names the component, every condition it has (profile, family,
-location) matches, and its currency is that of the list price. Of several that apply one wins, in this order:
-
-    1. an exact profile, before a family pattern (the longer text before its first wildcard first), before any profile
-    2. a named location, before any location
-    3. the agreement that began later
-    4. the lower agreement number, then the lower clause number, with numbers in them read as numbers (4.2 before 4.10)
-
-Amounts are net Decimals. Agreed amounts and estimates are exact to 10 decimals, half even, which is what the database
-keeps; this is the only rounding until `shown` rounds for people, half up.
+Amounts are net Decimals, rounded as `amounts.py` says and nowhere else.
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
-from fnmatch import fnmatchcase
-from typing import Final
+from decimal import Decimal
+from fnmatch import translate
+from typing import Any, Final, Self
 
-# A stored amount has 20 digits. Times another one it has 40, which the default 28 would round once too often.
-_EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
-_STORED: Final = Decimal("1E-10")
+from workspaces.rules.amounts import monthly_estimate as monthly_estimate
+from workspaces.rules.amounts import percentage as percentage
+from workspaces.rules.amounts import shown as shown
+from workspaces.rules.amounts import stored as stored
+from workspaces.rules.amounts import total as total
+from workspaces.rules.clauses import Agreement as Agreement
+from workspaces.rules.clauses import Clause as Clause
+from workspaces.rules.clauses import currencies, matches, precedence
 
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """A contract. `valid_from` is the first UTC day in it, `valid_until` the first one that is not; None: no end."""
-
-    number: str
-    valid_from: date
-    valid_until: date | None
-    currency: str
-
-    def holds_on(self, day: date) -> bool:
-        """Whether `day` is in its half-open validity."""
-        return self.valid_from <= day and (self.valid_until is None or day < self.valid_until)
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """What a component costs where all conditions match; an empty condition matches everything.
-
-    `profile` is an exact name, `family` a pattern of names such as "ccx*", both case-sensitive. `kind` is "fixed"
-    (`amount` in `currency` replaces list) or "percent" (`amount` percent of list: at 80 you pay 80 %). The component
-    never costs less than `minimum` by this clause. `clause` is its number, once in an agreement.
-    """
-
-    agreement: Agreement
-    clause: str
-    component: str
-    profile: str
-    family: str
-    location: str
-    kind: str
-    amount: Decimal
-    currency: str
-    minimum: Decimal | None = None
+# In the order in which people read them. All but traffic (per TB) are an amount an hour or a month, or once (setup).
+COMPONENTS: Final = ("setup", "hourly", "monthly", "traffic", "backup", "primary_ip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,95 +68,226 @@ def price_line(profile: str, location: str, price: ListPrice, clauses: Iterable[
 
     ValueError for a winning clause of unknown kind: a price is never guessed.
     """
-    matching = sorted(
-        (clause for clause in clauses if _matches(clause, profile, location, price.component, day)), key=_precedence
-    )
-    applying = [clause for clause in matching if _currencies(clause) == {price.currency}]
-    ignored = (clause for clause in matching if _currencies(clause) != {price.currency})
+    matching = [clause for clause in clauses if matches(clause, profile, location, price.component, day)]
+    return _line(price, *_verdict(_judged(sorted(matching, key=precedence), price.currency)))
+
+
+class PriceBook:
+    """The clauses of a day, sorted and sorted out once: answers what `price_line` does, for thousands of prices.
+
+    It keeps what it has found out, so it is made for one page or one job and not for longer.
+    """
+
+    def __init__(self, clauses: Iterable[Clause], day: date) -> None:
+        holding = sorted((clause for clause in clauses if clause.agreement.holds_on(day)), key=precedence)
+        self._clauses: dict[str, list[Clause]] = {}
+        for clause in holding:
+            self._clauses.setdefault(clause.component, []).append(clause)
+        self._judged: dict[tuple[str, str], _Judged] = {}
+        families = {clause.family for clause in holding if clause.family}
+        self._families = [(family, re.compile(translate(family)).match) for family in sorted(families)]
+        self._profiles = {clause.profile for clause in holding if clause.profile}
+        self._locations = {clause.location for clause in holding if clause.location}
+        # What clauses can tell apart of a profile: most profiles, locations and prices are alike to them.
+        self._kinds: dict[str, int] = {}
+        self._alike: dict[_Kind, int] = {}
+        self._verdicts: dict[_Key, _Verdict] = {}
+        self._lines: dict[tuple[_Key, Decimal], PriceLine] = {}
+
+    def line(self, profile: str, location: str, price: ListPrice) -> PriceLine:
+        """What `price` becomes for a profile at a location. ValueError for a winning clause of unknown kind."""
+        key = self._key(profile, location, price.component, price.currency)
+        line = self._lines.get((key, price.amount))
+        if line is None:
+            line = self._lines[key, price.amount] = _line(price, *self._verdict(key, profile))
+        return line
+
+    def contest(self, profile: str, location: str, component: str, currency: str) -> tuple[Clause, ...]:
+        """Those that speak of that price in that currency, the winner first; the same object for the same ones."""
+        applying, _ = self._verdict(self._key(profile, location, component, currency), profile)
+        return applying
+
+    def quote(self, profile: str, location: str, prices: Iterable[ListPrice]) -> Quote:
+        """All prices of a profile at a location, which are in one currency (ValueError for none or for several)."""
+        lines = sorted((self.line(profile, location, price) for price in prices), key=_as_read)
+        (currency,) = {line.currency for line in lines}
+        return Quote(profile, location, currency, tuple(lines))
+
+    def _key(self, profile: str, location: str, component: str, currency: str) -> _Key:
+        kind = self._kinds.get(profile)
+        if kind is None:
+            kind = self._kinds[profile] = self._alike.setdefault(self._kind(profile), len(self._alike))
+        return kind, location if location in self._locations else "", component, currency
+
+    def _kind(self, profile: str) -> _Kind:
+        families = frozenset(family for family, match in self._families if match(profile))
+        return profile if profile in self._profiles else "", families
+
+    def _verdict(self, key: _Key, profile: str) -> _Verdict:
+        if key not in self._verdicts:
+            _, location, component, currency = key
+            if (component, currency) not in self._judged:
+                self._judged[component, currency] = _judged(self._clauses.get(component, ()), currency)
+            name, families = self._kind(profile)
+            self._verdicts[key] = _verdict(
+                (clause, ignored)
+                for clause, ignored in self._judged[component, currency]
+                if clause.profile in ("", name)
+                and (not clause.family or clause.family in families)
+                and clause.location in ("", location)
+            )
+        return self._verdicts[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a profile at a location costs: a line for each component whose list price is known, in their order."""
+
+    profile: str
+    location: str
+    currency: str
+    lines: tuple[PriceLine, ...]
+
+    def line(self, component: str) -> PriceLine | None:
+        """The line of that component; None when its list price is not known, which is not free."""
+        return next((line for line in self.lines if line.component == component), None)
+
+    @property
+    def setup(self) -> Decimal:
+        """Agreed, once. LookupError when it is not known; so are the next two."""
+        return self._known("setup").agreed
+
+    @property
+    def hourly(self) -> Decimal:
+        """Agreed, an hour."""
+        return self._known("hourly").agreed
+
+    @property
+    def monthly(self) -> Decimal:
+        """Agreed, the most that the hours of a month cost."""
+        return self._known("monthly").agreed
+
+    @property
+    def monthly_total(self) -> Decimal:
+        """Agreed, what a server costs a month at most, its public IPv4 address included; no traffic, no backup.
+
+        Without the address where its price is not known: `line("primary_ip")` is None then, and has to be told.
+        """
+        address = self.line("primary_ip")
+        return total(self.monthly, address.agreed) if address else self.monthly
+
+    @property
+    def list_monthly_total(self) -> Decimal:
+        """What `monthly_total` is without any agreement."""
+        monthly, address = self._known("monthly").list, self.line("primary_ip")
+        return total(monthly, address.list) if address else monthly
+
+    def confirms(self, amount: Decimal) -> bool:
+        """Whether somebody who names `amount` has seen this price: it is the agreed monthly or hourly one, exactly."""
+        return amount in (self.monthly, self.hourly)
+
+    def same_price(self, other: Quote) -> bool:
+        """Whether every component costs the same, whatever the list says and whichever clause sets it."""
+        return self._agreed() == other._agreed()
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON, to be stored with what is ordered: amounts as text, "" for no agreement and no clause."""
+        components = [
+            {
+                "component": line.component,
+                "list": f"{line.list:f}",
+                "agreed": f"{line.agreed:f}",
+                "agreement": line.agreement or "",
+                "clause": line.clause or "",
+            }
+            for line in self.lines
+        ]
+        return {
+            "profile": self.profile,
+            "location": self.location,
+            "currency": self.currency,
+            "components": components,
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The quote that `document` was made of, without the clauses that lost."""
+        currency = document["currency"]
+        lines = tuple(
+            PriceLine(
+                one["component"],
+                Decimal(one["list"]),
+                Decimal(one["agreed"]),
+                currency,
+                one["agreement"] or None,
+                one["clause"] if one["agreement"] else None,
+            )
+            for one in document["components"]
+        )
+        return cls(document["profile"], document["location"], currency, lines)
+
+    def _known(self, component: str) -> PriceLine:
+        if (line := self.line(component)) is None:
+            raise LookupError(f"The {component} price of {self.profile} in {self.location} is not known.")
+        return line
+
+    def _agreed(self) -> tuple[str, dict[str, Decimal]]:
+        return self.currency, {line.component: line.agreed for line in self.lines}
+
+
+# A profile as far as clauses can tell: its name when one names it, and the families that it is of.
+type _Kind = tuple[str, frozenset[str]]
+type _Judged = list[tuple[Clause, Ignored | None]]
+# Such a profile (by number), location, component and currency.
+type _Key = tuple[int, str, str, str]
+# The clauses that speak of a price in its currency, the winner first, and those that are in another one.
+type _Verdict = tuple[tuple[Clause, ...], tuple[Ignored, ...]]
+
+
+def _judged(clauses: Iterable[Clause], currency: str) -> _Judged:
+    """Each clause, with why it cannot set a price in that currency."""
+    return [
+        (clause, None if currencies(clause) == {currency} else Ignored(clause, _wrong_currency(clause, currency)))
+        for clause in clauses
+    ]
+
+
+def _verdict(judged: Iterable[tuple[Clause, Ignored | None]]) -> _Verdict:
+    """Which of the clauses that match, the best first, sets the price."""
+    applying: list[Clause] = []
+    ignored: list[Ignored] = []
+    for clause, why in judged:
+        if why is None:
+            applying.append(clause)
+        else:
+            ignored.append(why)
+    return tuple(applying), tuple(ignored)
+
+
+def _line(price: ListPrice, applying: tuple[Clause, ...], ignored: tuple[Ignored, ...]) -> PriceLine:
     best = applying[0] if applying else None
-    return PriceLine(
-        component=price.component,
-        list=price.amount,
-        agreed=_agreed(price.amount, best),
-        currency=price.currency,
-        agreement=best.agreement.number if best else None,
-        clause=best.clause if best else None,
-        overruled=tuple(applying[1:]),
-        ignored=tuple(Ignored(clause, _wrong_currency(clause, price.currency)) for clause in ignored),
-    )
+    agreement, clause = (best.agreement.number, best.clause) if best else (None, None)
+    agreed = _agreed(price.amount, best)
+    return PriceLine(price.component, price.amount, agreed, price.currency, agreement, clause, applying[1:], ignored)
 
 
-def monthly_estimate(hourly: Decimal, monthly_cap: Decimal | None, hours: int) -> Decimal:
-    """What `hours` begun hours of one month cost: never more than the cap (None: there is none).
-
-    A part of an hour counts as a whole one, and a stopped server counts too. ValueError for negative hours.
-    """
-    if hours < 0:
-        raise ValueError(f"A month has no {hours} hours.")
-    metered = _EXACT.multiply(hourly, Decimal(hours))
-    return _stored(metered if monthly_cap is None else min(metered, monthly_cap))
-
-
-def shown(amount: Decimal, places: int = 2) -> Decimal:
-    """Money as people read it, rounded half up: to cents, or to `places` for an hourly price.
-
-    Only for showing: sums are made of exact amounts and rounded once, afterwards.
-    """
-    rounded = amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _EXACT)
-    return rounded if rounded else abs(rounded)  # never "-0.00"
-
-
-def _matches(clause: Clause, profile: str, location: str, component: str, day: date) -> bool:
-    return (
-        clause.component == component
-        and clause.agreement.holds_on(day)
-        and clause.profile in ("", profile)
-        and (not clause.family or fnmatchcase(profile, clause.family))
-        and clause.location in ("", location)
-    )
-
-
-def _precedence(clause: Clause) -> tuple[object, ...]:
-    """Sorts clauses as the module's docstring says, the winner first."""
-    if clause.profile:
-        breadth, prefix = 0, 0
-    elif clause.family:
-        breadth, prefix = 1, len(re.split(r"[*?\[]", clause.family, maxsplit=1)[0])
-    else:
-        breadth, prefix = 2, 0
-    agreement = clause.agreement
-    began = agreement.valid_from.toordinal()
-    return breadth, -prefix, not clause.location, -began, _natural(agreement.number), _natural(clause.clause)
-
-
-def _natural(text: str) -> tuple[list[str | int], str]:
-    """Words and numbers in turn; the text itself then tells "4.1" from "4.01"."""
-    parts = re.split(r"([0-9]+)", text)
-    return [int(part) if odd % 2 else part for odd, part in enumerate(parts)], text
-
-
-def _currencies(clause: Clause) -> set[str]:
-    """One, unless the contract contradicts itself; then the clause applies nowhere."""
-    return {clause.currency, clause.agreement.currency}
+def _as_read(line: PriceLine) -> int:
+    return COMPONENTS.index(line.component)
 
 
 def _wrong_currency(clause: Clause, currency: str) -> str:
-    theirs = " and ".join(sorted(_currencies(clause)))
+    theirs = " and ".join(sorted(currencies(clause)))
     return f"Clause {clause.clause} of {clause.agreement.number} is in {theirs}, the list price in {currency}."
 
 
 def _agreed(amount: Decimal, clause: Clause | None) -> Decimal:
     if clause is None:
-        return _stored(amount)
+        return stored(amount)
     match clause.kind:
         case "fixed":
-            agreed = clause.amount
+            agreed = stored(clause.amount)
         case "percent":
-            agreed = _EXACT.multiply(amount, clause.amount).scaleb(-2, _EXACT)
+            agreed = percentage(amount, clause.amount)
         case kind:
             raise ValueError(f"Clause {clause.clause} of {clause.agreement.number} is of an unknown kind: {kind}.")
-    return _stored(agreed if clause.minimum is None else max(agreed, clause.minimum))
-
-
-def _stored(amount: Decimal) -> Decimal:
-    return amount.quantize(_STORED, context=_EXACT)
+    return agreed if clause.minimum is None else max(agreed, stored(clause.minimum))

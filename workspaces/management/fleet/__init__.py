@@ -1,1 +1,1 @@
-"""The sample fleet of the demo: its tenants (`sample`), their world (`world`), rows (`rows`) and past (`history`)."""
+"""The sample fleet of the demo: its tenants (`sample`), their world (`world`), rows (`rows`), prices and `history`."""

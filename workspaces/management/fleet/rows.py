@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from workspaces.management.fleet import history, world
+from workspaces.management.fleet import history, prices, world
 from workspaces.management.fleet.sample import CATALOGUE, COST_CENTERS, FLEET, LOCATIONS, PEOPLE, SampleWorkspace
 from workspaces.models import (
     PLATFORM,
     Account,
     ApiKey,
-    BillingAgreement,
     Event,
     Host,
     Kubeconfig,
@@ -25,7 +24,6 @@ from workspaces.models import (
     ManagementCluster,
     Membership,
     Organization,
-    PriceOverride,
     Project,
     ProviderAccount,
     SshKey,
@@ -60,7 +58,7 @@ def create(workspaces: Sequence[SampleWorkspace], password: str) -> dict[str, st
     }
     for one in workspaces:
         _workspace(one, projects[one.organization, one.project], clusters.get(one.management_cluster))
-    _agreements()
+    prices.agree()
     for one in workspaces:
         if one.trouble == "failed_drain":
             history.stopped_upgrade(Workspace.objects.get(name=one.name))
@@ -74,7 +72,10 @@ def _tenancy(password: str) -> dict[tuple[str, str], Project]:
     for name, names in FLEET.items():
         organization = Organization.objects.create(name=name)
         ProviderAccount.objects.create(
-            organization=organization, name=world.cloud_project(name), token=world.token(name)
+            organization=organization,
+            name=world.cloud_project(name),
+            token=world.token(name),
+            server_limit=prices.SERVER_LIMITS[name],
         )
         for project in names:
             projects[name, project] = Project.objects.create(
@@ -143,28 +144,6 @@ def _workspace(one: SampleWorkspace, project: Project, cluster: ManagementCluste
     Event.record(PLATFORM, "workspace.created", workspace=row, summary=f"{one.name} was set up")
 
 
-def _agreements() -> None:
-    """A contract for each organization; the one of Kestrel follows an older one without a gap."""
-    overrides = (
-        ("4.1", "hourly", "ccx*", "percent", "88"),
-        ("4.2", "setup", "", "fixed", "9.90"),
-        ("4.3", "traffic", "", "fixed", "0.80"),
-    )
-    for number, name, start, end in (
-        ("KF-2025-01", "Kestrel Freight", date(2025, 3, 1), date(2026, 3, 1)),
-        ("KF-2026-03", "Kestrel Freight", date(2026, 3, 1), None),
-        ("FE-2026-01", "Fjordline Energy", date(2026, 1, 1), date(2027, 1, 1)),
-        ("MH-2025-07", "Meridian Health", date(2025, 7, 1), None),
-    ):
-        agreement = BillingAgreement.objects.create(
-            organization=Organization.objects.get(name=name), number=number, valid_from=start, valid_until=end
-        )
-        for clause, component, family, kind, amount in overrides:
-            PriceOverride.objects.create(
-                agreement=agreement, clause=clause, component=component, family=family, kind=kind, amount=amount
-            )
-
-
 def _kubeconfigs() -> None:
     """Some that administrators took in the last year; the certificate of the oldest has ended."""
     now = timezone.now()
@@ -214,8 +193,10 @@ def connect(ready: dict[str, Any]) -> None:
     """Store the world's addresses and credentials; they may differ from the last start."""
     for cluster in ready["management_clusters"]:
         ManagementCluster.objects.filter(name=cluster["name"]).update(kubeconfig=cluster["kubeconfig"])
-    ProviderAccount.objects.update(endpoint=ready["hetzner_url"])
     key, _ = SshKey.objects.update_or_create(name="fleet", defaults={"private_key": ready["ssh_private_key"]})
+    ProviderAccount.objects.update(
+        endpoint=ready["hetzner_url"], ssh_key=key, connection=ready.get("hetzner_connection", {})
+    )
     reachable = {host["name"]: host for host in ready["hosts"]}
     servers = {name: _servers(name, ready["hetzner_url"]) for name in LOCATIONS}
     changed = []
@@ -229,6 +210,7 @@ def connect(ready: dict[str, Any]) -> None:
         changed.append(host)
     fields = ["ssh_key", "ansible", "known_hosts", "provider_id", "provider_account"]
     Host.objects.bulk_update(changed, fields, batch_size=500)
+    prices.ask()
     reassess(list(Workspace.objects.values_list("pk", flat=True)), timezone.now())
 
 
