@@ -79,6 +79,8 @@ def _schedule() -> DjangoCronScheduler:
     # A tick that waits until the next one is dropped (ttl): both would look at the same world.
     options = {"job_timeout": 300, "result_ttl": 0, "failure_ttl": 3600}
     scheduler.register(jobs.reconcile_tick, "reconcile", interval=seconds, ttl=seconds, **options)
+    seconds = max(1, round(settings.LOOPBACK_PROFILES_SECONDS))
+    scheduler.register(jobs.profiles_tick, "ticks", interval=seconds, ttl=seconds, **options)
     # Windows must not wait behind a round of looks. A tick decides and starts; the work itself is operations.
     seconds = max(1, round(settings.LOOPBACK_MAINTENANCE_SECONDS))
     scheduler.register(jobs.maintenance_tick, "ticks", interval=seconds, ttl=seconds, **options)

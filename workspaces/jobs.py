@@ -6,14 +6,26 @@ import uuid
 
 from django.utils import timezone
 
-from workspaces.models import PLATFORM, acting
-from workspaces.operations import engine, kubeconfigs, maintenance, plans, preflight, reconcile, rollouts, runs
+from workspaces.logs import about
+from workspaces.models import PLATFORM, ProviderAccount, acting
+from workspaces.operations import (
+    engine,
+    kubeconfigs,
+    left_servers,
+    maintenance,
+    plans,
+    preflight,
+    profiles,
+    reconcile,
+    rollouts,
+    runs,
+)
 
 
 def run_operation(key: str) -> None:
     """Run one step of the operation."""
     operation = uuid.UUID(key)
-    with acting(PLATFORM, operation_id=operation):
+    with about(operation=operation), acting(PLATFORM, operation_id=operation):
         engine.run_one_step(operation, plans.find, runs.why_to_pause)
 
 
@@ -63,4 +75,23 @@ def reconcile_provider_account(key: str) -> None:
 @acting(PLATFORM)
 def reconcile_tenant(key: str) -> None:
     """Look at the nodes of one workspace's cluster."""
-    reconcile.look_at_tenant(uuid.UUID(key))
+    with about(workspace=key):
+        reconcile.look_at_tenant(uuid.UUID(key))
+
+
+@acting(PLATFORM)
+def profiles_tick() -> None:
+    """Ask every provider what it sells now."""
+    profiles.sync_all()
+
+
+@acting(PLATFORM)
+def sync_profiles(key: str) -> None:
+    """Ask the provider of one account for server types, prices and availability."""
+    profiles.sync(ProviderAccount.objects.get(pk=key), timezone.now())
+
+
+@acting(PLATFORM)
+def delete_left_server(key: str) -> None:
+    """Delete a server that belongs to no host, because somebody asked."""
+    left_servers.delete_left_server(uuid.UUID(key))

@@ -15,7 +15,7 @@ from operator import or_
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from workspaces.models.audit import PLATFORM, Actor
@@ -60,6 +60,11 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             .filter(Q(wake_at=None) | Q(wake_at__lte=now), Q(lease_until=None) | Q(lease_until__lte=now))
             .exclude(state="paused")
         )
+
+    def waiting_for_a_person(self) -> OperationQuerySet:
+        """Failed ones that nothing on their workspace has replaced since: somebody has to decide."""
+        newer = Operation.objects.filter(workspace=OuterRef("workspace"), created_at__gt=OuterRef("created_at"))
+        return self.filter(~Exists(newer), state="failed")
 
 
 class Operation(models.Model):
@@ -234,6 +239,9 @@ class Operation(models.Model):
                 return Refused(
                     "host_busy", f"A step on {host} runs at this moment. It can be skipped when that has ended."
                 )
+            if not left.exclude(stage="").exists():
+                said = f"This operation is about {host} alone. It can be stopped, not go on without it."
+                return Refused("cannot_be_left_out", said)
             left.update(state="skipped", skipped_by=actor.name, message=reason, finished_at=timezone.now(), cause="")
             if current.is_open and current.state != "paused":
                 current.wake_at = current.dispatched_at = None

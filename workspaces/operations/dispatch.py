@@ -97,7 +97,7 @@ def backlog(queue: str) -> int:
     return int(django_rq.get_queue(queue).count)
 
 
-def fan_out(job: str, keys: list[str]) -> None:
-    """Enqueue one reconciliation job a key, in one round trip."""
+def fan_out(job: str, keys: list[str], *, ttl: int | None = None) -> None:
+    """Enqueue one reconciliation job a key, in one round trip; one that has waited for `ttl` seconds is dropped."""
     queue = django_rq.get_queue("reconcile")
-    queue.enqueue_many([queue.prepare_data(job, (key,), timeout=120, failure_ttl=3600) for key in keys])
+    queue.enqueue_many([queue.prepare_data(job, (key,), timeout=120, ttl=ttl, failure_ttl=3600) for key in keys])

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from workspaces.logs import note
 from workspaces.models import PLATFORM, Event, LogLine, Operation, Step, Workspace
 from workspaces.models.health import reassess
 from workspaces.operations import dispatch
@@ -113,6 +114,7 @@ def run_one_step(
     context = _claim(operation_id, guard)
     if context is None:
         return
+    note(workspace=context.operation.workspace_id)
     function = find(context.operation.kind, context.step.key)
     outcome: Outcome | ProviderError
     with _lease_renewed(context):

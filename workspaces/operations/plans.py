@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from workspaces.operations import os_updates, upgrade
+from workspaces.operations import host_order, host_removal, host_resize, os_updates, upgrade
 from workspaces.operations.engine import StepFunction
 
 # A maintenance run updates hosts and then, perhaps, moves Kubernetes: by the steps of an upgrade.
 KINDS: dict[str, dict[str, StepFunction]] = {
     upgrade.KIND: upgrade.STEPS,
     os_updates.KIND: os_updates.STEPS | upgrade.STEPS,
+    host_order.KIND: host_order.STEPS,
+    host_resize.KIND: host_resize.STEPS,
+    host_removal.KIND: host_removal.STEPS,
 }
-# What a host goes through, in order: the key of the step and its word.
+# What a host goes through where several do, in order: the key of the step and its word. An operation on one host alone
+# has no stages: its steps are sentences.
 STAGES = (*os_updates.STAGES, *upgrade.STAGES)
 
 

@@ -7,25 +7,28 @@ at each tenant. There are no retries in here: the next tick is the retry. A look
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import F, Model
 from django.utils import timezone
 
-from workspaces.models import Host, ManagementCluster, ProviderAccount, Workspace
+from workspaces.models import Host, LeftServer, ManagementCluster, Operation, ProviderAccount, Workspace
 from workspaces.models.health import reassess
 from workspaces.models.workspace import version_key
 from workspaces.operations import connections, dispatch
 from workspaces.providers import reach
 from workspaces.providers.cluster import Node
 from workspaces.providers.errors import ProviderError
+from workspaces.providers.hetzner import Server
 from workspaces.providers.kamaji import ControlPlane
+from workspaces.rules import labels
 
 logger = logging.getLogger(__name__)
 LOOKED_AT = ("active", "gated", "error", "deletion_scheduled")
+ORDER: Final = "host_order"
 
 
 def look_at_everything() -> None:
@@ -133,7 +136,7 @@ def _write_reachable(host: Host) -> None:
 
 # --- Servers ----------------------------------------------------------------------------------------------------------
 def look_at_provider_account(key: UUID) -> None:
-    """List all servers of the account and write which of ours run."""
+    """List all servers of the account and write which of ours run, and which of them no host has."""
     account = ProviderAccount.objects.get(pk=key)
     now = timezone.now()
     try:
@@ -144,16 +147,89 @@ def look_at_provider_account(key: UUID) -> None:
         return
     troubled = bool(account.error_code)
     _write(account, observed_at=now, error_code="", error_message="", error_since=None)
-    for host in account.hosts.exclude(provider_id=None):
-        server = servers.get(host.provider_id or 0)
-        _write(
-            host,
-            provider_status=server.status if server else "gone",
-            profile=server.server_type if server else host.profile,
-            location=server.location if server else host.location,
-        )
+    # Asked before the hosts are: of an order that ends in between, the hosts tell.
+    ordering = _being_ordered()
+    hosts = list(account.hosts.all())
+    _adopt(hosts, servers.values(), ordering)
+    for host in hosts:
+        if host.provider_id is not None:
+            _write_server(host, servers.get(host.provider_id))
+    _write_left(account, servers.values(), ordering, now)
     if troubled:
         reassess(_workspaces_on(account), now)
+
+
+def _write_server(host: Host, server: Server | None) -> None:
+    """Store what the provider says of the host's server; of one that is gone, the rest stays as last seen."""
+    if server is None:
+        _write(host, provider_status="gone")
+        return
+    _write(
+        host,
+        provider_status=server.status,
+        profile=server.server_type,
+        location=server.location,
+        disk_gb=server.disk or host.disk_gb,
+    )
+
+
+def _being_ordered() -> set[str]:
+    """Hosts whose order is under way: it finds the servers it has made, and settles what becomes of them."""
+    orders = Operation.objects.open().filter(kind=ORDER)
+    return set(orders.values_list("parameters__host", flat=True))
+
+
+def _adopt(hosts: Iterable[Host], servers: Iterable[Server], ordering: Collection[str]) -> None:
+    """Give hosts the servers that were made for them, where an order ended before it could write that down."""
+    taken = {host.provider_id for host in hosts}
+    waiting = {str(host.pk): host for host in hosts if host.provider_id is None and str(host.pk) not in ordering}
+    for server in sorted(servers, key=lambda server: server.created):
+        if server.id not in taken and (host := waiting.pop(server.labels.get(labels.HOST, ""), None)):
+            logger.warning("Server %s is that of %s, which did not know it", server.id, host)
+            _write(host, provider_id=server.id)
+
+
+def _write_left(account: ProviderAccount, servers: Iterable[Server], ordering: Collection[str], now: datetime) -> None:
+    """Keep a row for each server under our labels that no host has; rows of those that are gone, or have one, go."""
+    left = {server.id: server for server in servers if labels.is_ours(server.labels)}
+    # Hosts of any account: two of them may hold tokens of the same project.
+    for had in Host.objects.filter(provider_id__in=left).values_list("provider_id", flat=True):
+        left.pop(had or 0, None)
+    unmatched = Host.objects.filter(provider_id=None).exclude(provider_account=None)
+    awaited = {str(key) for key in unmatched.values_list("pk", flat=True)}.union(ordering)
+    left = {id: server for id, server in left.items() if server.labels.get(labels.HOST) not in awaited}
+    known = {row.provider_id: row for row in account.left_servers.all()}
+    if gone := [row.pk for id, row in known.items() if id not in left]:
+        account.left_servers.filter(pk__in=gone).delete()
+    if staying := [row for id, row in known.items() if id in left]:
+        for row in staying:
+            _write(row, **_as_row(left[row.provider_id]))
+        account.left_servers.filter(pk__in=[row.pk for row in staying]).update(observed_at=now)
+    new = [server for id, server in left.items() if id not in known and server.status != "deleting"]
+    LeftServer.objects.bulk_create(
+        (
+            LeftServer(
+                provider_account=account,
+                provider_id=server.id,
+                first_seen_at=now,
+                observed_at=now,
+                **_as_row(server),
+            )
+            for server in new
+        ),
+        ignore_conflicts=True,  # another look was quicker
+    )
+
+
+def _as_row(server: Server) -> dict[str, Any]:
+    return {
+        "name": server.name[:63],
+        "profile": server.server_type[:40],
+        "location": server.location[:40],
+        "status": server.status[:20],
+        "labels": dict(server.labels),
+        "created_at": server.created,
+    }
 
 
 def _workspaces_on(account: ProviderAccount) -> list[UUID]:
@@ -174,7 +250,8 @@ def _write(row: Model, **values: Any) -> None:
     if changed:
         for name in changed:
             setattr(row, name, fitting[name])
-        row.save(update_fields=changed)
+        # Not save(): a host that is removed meanwhile must not end the look at all the others.
+        type(row)._default_manager.filter(pk=row.pk).update(**{name: fitting[name] for name in changed})
 
 
 def _cut(row: Model, name: str, value: Any) -> Any:
