@@ -20,6 +20,9 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import django
+import redis
+from rq.cron_scheduler_registry import get_registry_key
+from rq.worker_registration import REDIS_WORKER_KEYS
 
 from loopback import demo_directory, supervisor
 from loopback.demo_directory import DemoError
@@ -100,6 +103,8 @@ class Demo:
         self._wait_for(lambda: _answers(url), self.web[0])
         # After the first page: four processes that import the vendors' libraries would hold it up.
         self._start_workers()
+        # A person who comes now should not read on the first page that nobody works.
+        self._wait_for(self._all_workers_live, self.workers[-1])
         self._announce(url, json.loads(ready.read_text()), json.loads(fleet.read_text()), time.monotonic() - began)
 
     def _settings(self) -> dict[str, str]:
@@ -145,6 +150,12 @@ class Demo:
         self.workers = [self._child("cron", "manage.py", "cron"), *operations, ticks]
         for child in self.workers:
             child.start()
+
+    def _all_workers_live(self) -> bool:
+        """Whether every worker has registered with the queue, and the scheduler too."""
+        with redis.from_url(self.valkey.url()) as queue:
+            registered, scheduling = queue.scard(REDIS_WORKER_KEYS), queue.zcard(get_registry_key())
+        return bool(registered >= len(self.workers) - 1 and scheduling)
 
     def _child(
         self,

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
 
-from loopback import health
+from loopback import health, metrics
 from workspaces.api.v1 import api
 
 
@@ -16,6 +16,7 @@ def nowhere(request: HttpRequest, rest: str) -> HttpResponse:
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("admin/r/<path:rest>", nowhere),
     path("admin/", admin.site.urls),
     path("accounts/", include("loopback.account_urls")),

@@ -40,6 +40,7 @@ class Row:
 CONSOLE = """
 #                                                                anon stra view oper admi staf root
 GET  healthz                                                      200  200  200  200  200  200  200
+GET  metrics                                                      404  404  404  404  404  404  404
 GET  readyz                                                       200  200  200  200  200  200  200
 GET  /                                                            302  302  302  302  302  302  302
 GET  workspaces                                                   302  200  200  200  200  200  200
@@ -58,8 +59,18 @@ GET  workspaces/<uuid:pk>/access                                  302  404  200 
 POST workspaces/<uuid:pk>/access                                  302  404  403  403  422  404  422
 GET  workspaces/<uuid:pk>/kubeconfigs/<uuid:kubeconfig>           302  404  403  403  200  404  200
 POST workspaces/<uuid:pk>/kubeconfigs/<uuid:kubeconfig>/document  302  404  403  403  409  404  403
+GET  workspaces/<uuid:pk>/profiles                                302  404  200  200  200  404  200
+POST workspaces/<uuid:pk>/profiles                                302  404  403  422  422  404  422
+GET  workspaces/<uuid:pk>/profiles/compare                        302  404  200  200  200  404  200
+GET  workspaces/<uuid:pk>/hosts/<uuid:host>                       302  404  200  200  200  404  200
+GET  workspaces/<uuid:pk>/hosts/<uuid:host>/resize                302  404  403  200  200  404  200
+POST workspaces/<uuid:pk>/hosts/<uuid:host>/resize                302  404  403  422  422  404  422
+GET  workspaces/<uuid:pk>/hosts/<uuid:host>/remove                302  404  403  200  200  404  200
+POST workspaces/<uuid:pk>/hosts/<uuid:host>/remove                302  404  403  422  422  404  422
 GET  workspaces/<uuid:pk>/transfer                                302  404  403  403  200  404  200
 POST workspaces/<uuid:pk>/transfer                                302  404  403  403  303  404  303
+GET  queue                                                        302  200  403  403  200  403  200
+POST queue/jobs/<str:job>/retry                                   302  303  403  403  303  403  303
 GET  operations                                                   302  200  200  200  200  200  200
 GET  operations/<uuid:pk>                                         302  404  200  200  200  404  200
 GET  operations/<uuid:pk>/progress                                302  404  200  200  200  404  200
@@ -77,6 +88,12 @@ GET  rollouts/<uuid:pk>/progress                                  302  404  200 
 POST rollouts/<uuid:pk>/pause                                     302  404  409  303  303  404  303
 POST rollouts/<uuid:pk>/continue                                  302  404  409  409  409  404  409
 POST rollouts/<uuid:pk>/stop                                      302  404  409  303  303  404  303
+GET  agreements                                                   302  200  200  200  200  200  200
+GET  agreements/<uuid:pk>                                         302  404  200  200  200  404  200
+GET  left-servers                                                 302  200  200  200  200  200  200
+# It belongs to the organization as a whole, so one of its projects is not enough to delete it.
+GET  left-servers/<uuid:pk>/delete                                302  404  403  403  200  404  200
+POST left-servers/<uuid:pk>/delete                                302  404  403  403  422  404  422
 GET  audit                                                        302  200  403  200  200  403  200
 POST audit/export                                                 302  200  403  200  200  403  200
 GET  members                                                      302  302  403  302  302  403  200
@@ -196,8 +213,15 @@ GET   workspaces/<uuidstr:pk>/kubernetes/plan      401  404  200  200  200  404 
 GET   workspaces/<uuidstr:pk>/kubernetes/preflight  401  404  200  200  200  404  200 |  200  200  200  404  401  401
 POST  workspaces/<uuidstr:pk>/kubernetes/preflight  401  404  403  202  202  404  202 |  403  202  202  404  401  401
 POST  workspaces/<uuidstr:pk>/upgrade              401  404  403  202  202  404  202 |  403  202  202  404  401  401
+GET   workspaces/<uuidstr:pk>/compute-profiles     401  404  200  200  200  404  200 |  200  200  200  404  401  401
+GET   workspaces/<uuidstr:pk>/hosts                401  404  200  200  200  404  200 |  200  200  200  404  401  401
+POST  workspaces/<uuidstr:pk>/hosts                401  404  403  409  409  404  409 |  403  409  409  404  401  401
+GET   workspaces/<uuidstr:pk>/hosts/<uuidstr:host>  401  404  200  200  200  404  200 |  200  200  200  404  401  401
+DELETE workspaces/<uuidstr:pk>/hosts/<uuidstr:host>  401  404  403  409  409  404  409 |  403  409  409  404  401  401
+POST  workspaces/<uuidstr:pk>/hosts/<uuidstr:host>/resize 401 404 403 409 409 404 409 | 403 409 409 404 401 401
 GET   workspaces/<uuidstr:pk>/transfer             401  404  403  403  200  404  200 |  403  403  200  404  401  401
 POST  workspaces/<uuidstr:pk>/transfer             401  404  403  403  200  404  200 |  403  403  200  404  401  401
+GET   queue                                        401  200  403  403  200  403  200 |  403  403  200  200  401  401
 GET   operations                                   401  200  200  200  200  200  200 |  200  200  200  200  401  401
 GET   operations/<uuidstr:pk>                      401  404  200  200  200  404  200 |  200  200  200  404  401  401
 POST  operations/<uuidstr:pk>/stop                 401  404  403  202  202  404  202 |  403  202  202  404  401  401
@@ -213,6 +237,10 @@ GET   holds                                        401  200  200  200  200  200 
 POST  holds                                        401  404  403  403  201  404  201 |  403  403  201  404  401  401
 GET   holds/<uuidstr:pk>                           401  404  200  200  200  404  200 |  200  200  200  404  401  401
 DELETE holds/<uuidstr:pk>                          401  404  403  403  204  404  204 |  403  403  204  404  401  401
+GET   agreements                                   401  200  200  200  200  200  200 |  200  200  200  200  401  401
+GET   agreements/<uuidstr:pk>                      401  404  200  200  200  404  200 |  200  200  200  404  401  401
+GET   agreements/<uuidstr:pk>/simulation           401  404  200  200  200  404  200 |  200  200  200  404  401  401
+GET   left-servers                                 401  200  200  200  200  200  200 |  200  200  200  200  401  401
 GET   events                                       401  200  200  200  200  200  200 |  200  200  200  200  401  401
 GET   /                                            404  404  404  404  404  404  404 |  404  404  404  404  404  404
 """
@@ -231,6 +259,7 @@ GET  admin/r/<path:rest>                                          404  404  404 
 GET  admin/r/<path:content_type_id>/<path:object_id>/             404  404  404  404  404  404  404
 GET  admin/(?P<url>.*)$                                           302  302  302  302  302  404  404
 GET  admin/^(?P<app_label>workspaces|auth)/$                      302  302  302  302  302  200  200
+GET  admin/workspaces/workspace/<uuid:pk>/dossier/                302  302  302  302  302  200  200
 GET  admin/workspaces/account/<id>/password/                      302  302  302  302  302  403  200
 """
 # 403 to root: it is never done there. A row's history is the audit trail, for those who may read it.
@@ -249,6 +278,7 @@ workspaces/workspace                  200  200   403  403   200              200
 workspaces/host                       200  200   403  403   200              200  200   200  403   302
 workspaces/managementcluster          403  403   403  403   403              200  200   200  403   302
 workspaces/provideraccount            403  403   403  403   403              200  200   200  403   302
+workspaces/leftserver                 403  403   403  403   403              200  200   403  403   302
 workspaces/sshkey                     403  403   403  403   403              200  200   200  200   302
 workspaces/dnsrecord                  403  403   403  403   403              200  200   200  200   302
 workspaces/integration                403  403   403  403   403              200  200   200  200   302
@@ -276,10 +306,12 @@ auth/group                            403  403   403  403   403              200
 KINDS = [
     (r"^admin/\w+/(?P<kind>\w+)/", ""),
     (r"<uuid:kubeconfig>$", "kubeconfig"),
+    (r"<uuid\w*:host>$", "host"),
     (r"<uuid:member>$", "member"),
     (r"^projects/.*<uuid:invitation>$", "project_invitation"),
     (r"<uuid:invitation>$", "invitation"),
     (r"<str:token>$", "token"),
+    (r"<str:job>", "token"),
     (r"<str:secret>$", "token"),
     (r"decisions/<uuid:pk>$", "decision"),
     (r"<int:pk>$", "number"),
@@ -287,6 +319,8 @@ KINDS = [
     (r"<path:rest>$", "number"),
     (r"(?P<kind>organization|project|operation|workspace)s/<uuid\w*:pk>$", ""),
     (r"^api-keys/<uuid:pk>$", "apikey"),
+    (r"agreements/<uuid\w*:pk>$", "billingagreement"),
+    (r"^left-servers/<uuid:pk>$", "leftserver"),
     (r"holds/<uuid\w*:pk>$", "project_hold"),
     (r"rollouts/<uuid\w*:pk>$", "rollout"),
 ]
@@ -302,6 +336,12 @@ BODIES = {
     "PATCH api/v1/workspaces/<uuidstr:pk>/maintenance": "{{}}",
     "POST api/v1/workspaces/<uuidstr:pk>/kubernetes/preflight": '{{"to": "1.35.7"}}',
     "POST api/v1/workspaces/<uuidstr:pk>/upgrade": '{{"version": "1.35.7"}}',
+    "POST api/v1/workspaces/<uuidstr:pk>/hosts": (
+        '{{"hostname": "w9", "compute_profile": "{computeprofile}", "location": "fsn1", "confirmed_price": "1.00"}}'
+    ),
+    "POST api/v1/workspaces/<uuidstr:pk>/hosts/<uuidstr:host>/resize": (
+        '{{"compute_profile": "{computeprofile}", "confirmed_price": "1.00"}}'
+    ),
     "POST api/v1/workspaces/<uuidstr:pk>/transfer": '{{"project": "{elsewhere}"}}',
     "POST workspaces/<uuid:pk>/transfer": "project={elsewhere}",
     "POST api/v1/operations/<uuidstr:pk>/skip": '{{"host": "nobody", "reason": "Its disk is failing"}}',
@@ -309,9 +349,11 @@ BODIES = {
     "POST api/v1/holds": '{{"project": "{project}", "reason": "Freeze", "expires_at": "{tomorrow}"}}',
 }
 QUERIES = {
+    "GET api/v1/agreements/<uuidstr:pk>/simulation": "?workspace={workspace}",
     "GET api/v1/workspaces/<uuidstr:pk>/kubernetes/plan": "?to=1.35.7",
     "GET api/v1/workspaces/<uuidstr:pk>/kubernetes/preflight": "?to=1.35.7",
     "GET api/v1/workspaces/<uuidstr:pk>/transfer": "?project={elsewhere}",
+    "DELETE api/v1/workspaces/<uuidstr:pk>/hosts/<uuidstr:host>": "?confirm_name=nobody",
 }
 # Filters and fields that name an object: route, parameter, what it names.
 FILTERS = [
@@ -336,6 +378,8 @@ FILTERS = [
     ("api/v1/holds", "workspace", "workspace"),
     ("api/v1/holds", "project", "project"),
     ("api/v1/holds", "organization", "organization"),
+    ("api/v1/agreements", "organization", "organization"),
+    ("api/v1/left-servers", "organization", "organization"),
     ("api/v1/events", "workspace", "workspace"),
     ("api/v1/events", "project", "project"),
     ("api/v1/events", "organization", "organization"),

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [case …]`: cases are pages, planning, judging and steps; without any, all of them.
+"""`python -m tests.benchmarks [case …]`: cases are pages, profiles, planning, judging and steps; without any, all.
 
 `python -m tests.benchmarks faults` and `… overhead` take minutes to hours and options of their own (--help).
 """
@@ -13,7 +13,7 @@ import django
 
 from tests.benchmarks import servers
 
-CASES = ("pages", "planning", "judging", "steps")
+CASES = ("pages", "profiles", "planning", "judging", "steps")
 # What has a fleet of its own, and what differs from production there: a hang is cut in seconds, and looks come often
 # enough to be counted. What is set outside wins.
 APART = {
@@ -53,10 +53,15 @@ def _run(chosen: tuple[str, ...]) -> None:
     from django.core.management import call_command
     from django.test import override_settings
 
-    from tests.benchmarks import fleet, measuring, pages, planning, steps, whole_fleet
+    from tests.benchmarks import fleet, measuring, pages, planning, profiles, steps, whole_fleet
 
     call_command("migrate", verbosity=0)
     alice = fleet.fill()
+    made = {
+        "pages": lambda: pages.cases(alice),
+        "profiles": lambda: profiles.cases(alice),
+        "judging": whole_fleet.judging,
+    }
     for name in chosen:
         if name == "steps":
             steps.compare()
@@ -64,7 +69,7 @@ def _run(chosen: tuple[str, ...]) -> None:
             planning.report()
         else:
             with override_settings(ROOT_URLCONF="tests.benchmarks.limits"):
-                cases = pages.cases(alice) if name == "pages" else whole_fleet.judging()
+                cases = made[name]()
                 measuring.measure(cases)
                 measuring.report(cases)
 

@@ -186,7 +186,8 @@ def test_a_left_server_is_deleted_on_a_persons_word_and_the_trail_says_what_it_c
         (
             "Alice Ahrens",
             "server.deleted",
-            f"Deleted server paid-for-w9 ({left.provider_id}), ccx13 in fsn1: 14.99 EUR a month at most is not paid any more",
+            f"Deleted server paid-for-w9 ({left.provider_id}), ccx13 in fsn1: "
+            "14.99 EUR a month at most is not paid any more",
         ),
     ]
     assert set(Event.objects.filter(action__startswith="server.").values_list("organization_id", flat=True)) == {

@@ -8,12 +8,16 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
 from workspaces.api import (
+    agreements,
+    compute,
     events,
     holds,
     kubernetes,
+    left_servers,
     maintenance,
     operations,
     problems,
+    queue,
     rollouts,
     tenancy,
     transfer,
@@ -41,5 +45,19 @@ api = ConsoleAPI(
     urls_namespace="api",
 )
 problems.install(api)
-for module in (tenancy, workspaces, maintenance, holds, kubernetes, operations, rollouts, transfer, events):
+for module in (
+    tenancy,
+    workspaces,
+    maintenance,
+    holds,
+    kubernetes,
+    compute,
+    operations,
+    rollouts,
+    transfer,
+    queue,
+    agreements,
+    left_servers,
+    events,
+):
     api.add_router("", module.router)

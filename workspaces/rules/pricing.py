@@ -91,6 +91,7 @@ class PriceBook:
         # What clauses can tell apart of a profile: most profiles, locations and prices are alike to them.
         self._kinds: dict[str, int] = {}
         self._alike: dict[_Kind, int] = {}
+        self._known: list[_Kind] = []
         self._verdicts: dict[_Key, _Verdict] = {}
         self._lines: dict[tuple[_Key, Decimal], PriceLine] = {}
 
@@ -99,12 +100,12 @@ class PriceBook:
         key = self._key(profile, location, price.component, price.currency)
         line = self._lines.get((key, price.amount))
         if line is None:
-            line = self._lines[key, price.amount] = _line(price, *self._verdict(key, profile))
+            line = self._lines[key, price.amount] = _line(price, *self._verdict(key))
         return line
 
     def contest(self, profile: str, location: str, component: str, currency: str) -> tuple[Clause, ...]:
         """Those that speak of that price in that currency, the winner first; the same object for the same ones."""
-        applying, _ = self._verdict(self._key(profile, location, component, currency), profile)
+        applying, _ = self._verdict(self._key(profile, location, component, currency))
         return applying
 
     def quote(self, profile: str, location: str, prices: Iterable[ListPrice]) -> Quote:
@@ -114,21 +115,27 @@ class PriceBook:
         return Quote(profile, location, currency, tuple(lines))
 
     def _key(self, profile: str, location: str, component: str, currency: str) -> _Key:
-        kind = self._kinds.get(profile)
-        if kind is None:
-            kind = self._kinds[profile] = self._alike.setdefault(self._kind(profile), len(self._alike))
-        return kind, location if location in self._locations else "", component, currency
+        number = self._kinds.get(profile)
+        if number is None:
+            number = self._kinds[profile] = self._number(self._kind(profile))
+        return number, location if location in self._locations else "", component, currency
+
+    def _number(self, kind: _Kind) -> int:
+        number = self._alike.setdefault(kind, len(self._known))
+        if number == len(self._known):
+            self._known.append(kind)
+        return number
 
     def _kind(self, profile: str) -> _Kind:
         families = frozenset(family for family, match in self._families if match(profile))
         return profile if profile in self._profiles else "", families
 
-    def _verdict(self, key: _Key, profile: str) -> _Verdict:
+    def _verdict(self, key: _Key) -> _Verdict:
         if key not in self._verdicts:
-            _, location, component, currency = key
+            number, location, component, currency = key
             if (component, currency) not in self._judged:
                 self._judged[component, currency] = _judged(self._clauses.get(component, ()), currency)
-            name, families = self._kind(profile)
+            name, families = self._known[number]
             self._verdicts[key] = _verdict(
                 (clause, ignored)
                 for clause, ignored in self._judged[component, currency]

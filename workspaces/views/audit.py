@@ -17,10 +17,9 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import push_url
 
 from workspaces.models import Account, Actor, Event, Organization, Project
-from workspaces.models.members import keys_held
 from workspaces.models.trail import ACTOR_KINDS
 from workspaces.rules import permissions
-from workspaces.views import audit_export
+from workspaces.views import audit_export, shell
 from workspaces.views.access import account_of, login_required, projects_of
 from workspaces.views.audit_lines import Places, lines_of, located
 from workspaces.views.audit_query import NOUNS, AuditQuery, parse
@@ -34,8 +33,9 @@ PROJECT_CHOICES = 50
 @require_GET
 def audit(request: HttpRequest) -> HttpResponse:
     """The page, or for htmx the list alone."""
-    held, query = _keys_with_right(request), parse(request)
-    context = _page(request, query, timezone.now()) | {"held": held}
+    _require_right(request)
+    query = parse(request)
+    context = _page(request, query, timezone.now())
     if not request.htmx or request.htmx.history_restore_request:  # type: ignore[attr-defined]
         response = render(request, "workspaces/audit.html", context)
     else:
@@ -49,7 +49,7 @@ def audit(request: HttpRequest) -> HttpResponse:
 @require_POST
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """The list of the address as a file; that it was taken is an event itself."""
-    _keys_with_right(request)
+    _require_right(request)
     query, account, now = parse(request), account_of(request), timezone.now()
     file_format = request.POST.get("format", "")
     file_format = file_format if file_format in audit_export.FORMATS else "csv"
@@ -63,14 +63,13 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces, content_type=audit_export.FORMATS[file_format], headers=headers)
 
 
-def _keys_with_right(request: HttpRequest) -> frozenset[str]:
-    """The keys that the account holds somewhere; PermissionDenied when the trail's is not among them."""
-    held = keys_held(account_of(request))
+def _require_right(request: HttpRequest) -> None:
+    """PermissionDenied without the trail's right somewhere."""
+    held = shell.standing(request).keys
     if "audit.view" not in held:
         roles = " or ".join(role for role in permissions.ROLES if role in permissions.roles_with("audit.view"))
         sentence = permissions.PERMISSIONS["audit.view"].sentence
         raise PermissionDenied(f"{sentence}: only as {roles} of an organization or project.")
-    return held
 
 
 def _page(request: HttpRequest, query: AuditQuery, now: datetime) -> dict[str, Any]:

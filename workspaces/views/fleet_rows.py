@@ -19,7 +19,14 @@ from workspaces.templatetags.console import ago, day, span, until, when
 _TYPES = dict(lifecycle.WORKSPACE_TYPES)
 # An attention sentence may be 200 characters; the workspace's own page has all of it.
 _SENTENCE = 96
-_BUSY_WORDS = {"upgrade": "Upgrading", "maintenance": "In maintenance", "deletion": "Deleting"}
+_BUSY_WORDS = {
+    "upgrade": "Upgrading",
+    "maintenance": "In maintenance",
+    "deletion": "Deleting",
+    "host_order": "Adding a host",
+    "host_resize": "Resizing a host",
+    "host_removal": "Removing a host",
+}
 
 
 class Seen(NamedTuple):

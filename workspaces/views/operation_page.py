@@ -16,12 +16,14 @@ from django.utils import timezone
 from workspaces.models import Host, MaintenancePlan, Operation, Step
 from workspaces.operations import plans
 from workspaces.rules import lifecycle, planner
+from workspaces.rules.pricing import Quote
 from workspaces.rules.refusal import Refused
 from workspaces.templatetags.console import clock, day, duration, span
 from workspaces.views import operation_checks, timetable
 from workspaces.views.access import account_of
 from workspaces.views.causes import in_words
 from workspaces.views.expected import expected
+from workspaces.views.money import difference, money, set_by
 from workspaces.views.operation_log import Narrowed, tail_of
 
 # A step that waits for longer is told at the top of the page, with what holds it up.
@@ -120,6 +122,27 @@ def progress(
         "half": _half_upgraded(found),
         **_allowed(request, found, course),
         **_installed(found, steps),
+        **_priced(found),
+    }
+
+
+def _priced(found: Operation) -> dict[str, Any]:
+    """What was confirmed when a host was ordered or resized: a month at most, by list, and before."""
+    told = found.parameters
+    if "price" not in told:
+        return {}
+    quote = Quote.of(told["price"])
+    line = quote.line("monthly")
+    before = Quote.of(told["price_before"]) if told.get("price_before") else None
+    return {
+        "confirmed": money(quote.monthly_total, quote.currency),
+        "confirmed_list": money(quote.list_monthly_total, quote.currency),
+        "confirmed_by": set_by(line) if line else "",
+        "confirmed_change": (
+            difference(quote.monthly_total - before.monthly_total, quote.currency)
+            if before and before.currency == quote.currency
+            else ""
+        ),
     }
 
 

@@ -21,7 +21,6 @@ from django.views.decorators.http import require_http_methods
 
 from workspaces.models import Actor, Project, Rollout, Workspace
 from workspaces.models.kubernetes import catalogue
-from workspaces.models.members import keys_held
 from workspaces.models.workspace import WorkspaceQuerySet
 from workspaces.operations.rollout_preview import NEED, Preview, in_order, preview
 from workspaces.rules import permissions, upgrades
@@ -29,6 +28,7 @@ from workspaces.rules import rollout as rules
 from workspaces.rules.refusal import Refused
 from workspaces.rules.upgrades import CatalogueVersion
 from workspaces.rules.versions import precedence
+from workspaces.views import shell
 from workspaces.views.access import account_of, login_required, projects_of, visible_workspaces
 from workspaces.views.fleet_query import FleetQuery, parse
 from workspaces.views.fleet_totals import count
@@ -67,9 +67,8 @@ class Number(NamedTuple):
 
 
 class Rights(NamedTuple):
-    """What the reader holds somewhere, and the projects where they may upgrade."""
+    """The projects where the reader may upgrade."""
 
-    held: frozenset[str]
     projects: frozenset[UUID]
 
 
@@ -87,10 +86,9 @@ class Group(NamedTuple):
 def new(request: HttpRequest) -> HttpResponse:
     """The form with what it would do; POST begins it."""
     account = account_of(request)
-    held = keys_held(account)
-    if NEED not in held:
+    if NEED not in shell.standing(request).keys:
         raise PermissionDenied(f"{_right()} of a project.")
-    rights = Rights(held, frozenset(Project.objects.allowing(account, NEED).values_list("pk", flat=True)))
+    rights = Rights(frozenset(Project.objects.allowing(account, NEED).values_list("pk", flat=True)))
     if request.method == "POST":
         return _begin(request, rights)
     return _page(request, rights, _options(request.GET))
@@ -128,7 +126,6 @@ def _page(request: HttpRequest, rights: Rights, options: Options, problem: str =
     seen = preview(mine, target, options.several_hops, now) if target else []
     context = {
         "nav": "rollouts",
-        "held": rights.held,
         "now": now,
         "query": query,
         "options": options,

@@ -1,7 +1,8 @@
-"""What the frame of every console page shows: the place, the counts beside the navigation, the day strip, the theme.
+"""What the frame of every console page shows: the place, the counts beside the navigation, the day strip, the
+theme, and a warning when the machinery behind the pages does not live.
 
 Asked for by `templates/base.html` through the tag `{% shell %}`, so fragments do not pay for it: four queries, fewer on
-the fleet page, which has counted already.
+the fleet page, which has counted already, and two round trips to Redis.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from workspaces.models import Operation, Workspace
-from workspaces.models.members import keys_held
+from workspaces.models.commercial import Standing, standing_of
+from workspaces.operations import queues
 from workspaces.views import strip
 from workspaces.views.access import ProjectPlace, account_of, projects_of, visible_workspaces
 
@@ -49,6 +51,9 @@ class Shell:
     day: strip.Day
     # The permission keys the account holds somewhere: what the navigation leads to.
     held: frozenset[str]
+    # What is to be said of the machinery behind the pages; empty: workers and the scheduler live.
+    warning: str
+    left_servers: int
 
 
 def shell_of(request: HttpRequest, page: Mapping[str, Any]) -> Shell:
@@ -64,8 +69,10 @@ def shell_of(request: HttpRequest, page: Mapping[str, Any]) -> Shell:
         with_open = Operation.objects.open().values("workspace")
         counted = visible.aggregate(count=Count("pk"), busy=Count("pk", filter=Q(pk__in=with_open)))
         count, busy = counted["count"], counted["busy"]
+    held = standing(request)
     return Shell(
         now=now,
+        warning=queues.warning(timezone.now()),
         place=place,
         organizations=list(organizations.items())[:MENU_LIMIT],
         projects=shown[:MENU_LIMIT],
@@ -73,8 +80,17 @@ def shell_of(request: HttpRequest, page: Mapping[str, Any]) -> Shell:
         workspaces=count,
         open_operations=busy,
         day=page.get("day") or strip.day_of(visible, now),
-        held=page.get("held") or keys_held(account_of(request)),
+        held=held.keys,
+        left_servers=held.left_servers,
     )
+
+
+def standing(request: HttpRequest) -> Standing:
+    """What the account holds and sees somewhere, for the frame and for pages that ask before (one query a request)."""
+    known: Standing | None = getattr(request, "_standing", None)
+    if known is None:
+        known = request._standing = standing_of(account_of(request))  # type: ignore[attr-defined]
+    return known
 
 
 def _place_of(workspace: Workspace | None, projects: list[ProjectPlace]) -> Place:

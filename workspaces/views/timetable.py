@@ -125,7 +125,7 @@ def course(
     opened = _hop_to_open(hops, current.hop if current else 0, shown)
     parts = []
     for hop, mine in hops.items():
-        table = _timetable([step for step in mine if step.host], titles, shown if hop == opened else "")
+        table = _timetable([step for step in mine if step.stage], titles, shown if hop == opened else "")
         parts.append(_part(hop, operation.parameters.get("hops", []), mine, table, checked or {}))
     tables = [part.hosts for part in parts if part.hosts]
     left = (table for table in tables if table.done + table.left_out < len(table.hosts))
@@ -141,7 +141,7 @@ def course(
 
 def _hop_to_open(hops: Mapping[int, Sequence[Step]], current: int, host: str) -> int:
     """In which hop the steps of `host` are shown: the one that runs, else the last in which it takes part."""
-    with_host = [hop for hop, steps in hops.items() if any(step.host == host for step in steps)]
+    with_host = [hop for hop, steps in hops.items() if any(step.stage and step.host == host for step in steps)]
     return current if current in with_host else (with_host[-1] if with_host else 0)
 
 
@@ -152,8 +152,8 @@ def _part(
     table: Timetable | None,
     checked: Mapping[str, Panel],
 ) -> Part:
-    first = next((step.position for step in steps if step.host), steps[-1].position + 1)
-    others = [(step.position, _line(step, checked)) for step in steps if not step.host]
+    first = next((step.position for step in steps if step.stage), steps[-1].position + 1)
+    others = [(step.position, _line(step, checked)) for step in steps if not step.stage]
     title, stays = "", ""
     if 0 < hop <= len(told):
         one = told[hop - 1]

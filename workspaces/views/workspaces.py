@@ -35,6 +35,7 @@ class HostLine:
     health: lifecycle.Look
     remarks: list[str]
     server: str
+    pk: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
         return render(request, "workspaces/overview.html#live", context)
     stale = workspace.is_stale(now)
     may_read_trail = "audit.view" in keys
+    # What the outlook reads of hosts for planning, of whole fleets too, has no ids.
+    ids = dict(workspace.hosts.values_list("name", "pk"))
     return render(
         request,
         "workspaces/overview.html",
@@ -67,7 +70,7 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
         | {
             "nav": "fleet",
             "next": _next_of_each_lane(workspace, outlook, now),
-            "hosts": [_host_line(host, workspace, stale) for host in outlook.hosts],
+            "hosts": [_host_line(host, workspace, stale, ids.get(host.name)) for host in outlook.hosts],
             "conditions": [_condition_line(condition, stale) for condition in workspace.conditions],
             "may_read_trail": may_read_trail,
             "events": Event.objects.told().filter(workspace_id=workspace.pk)[:EVENTS_SHOWN] if may_read_trail else [],
@@ -133,7 +136,7 @@ def _next_of_each_lane(workspace: Workspace, outlook: Outlook, now: datetime) ->
     return list(first.values())
 
 
-def _host_line(host: Host, workspace: Workspace, stale: bool) -> HostLine:
+def _host_line(host: Host, workspace: Workspace, stale: bool, pk: UUID | None) -> HostLine:
     word = {True: "Ready", False: "Not ready", None: "Not known"}[host.ready]
     tone: lifecycle.Tone = "idle" if stale or host.ready is None else "ok" if host.ready else "bad"
     remarks = [host.ready_message] if host.ready_message and not host.ready else []
@@ -153,6 +156,7 @@ def _host_line(host: Host, workspace: Workspace, stale: bool) -> HostLine:
         health=lifecycle.Look(f"{word} when last seen" if stale and host.ready is not None else word, tone),
         remarks=remarks,
         server="no cloud server" if on_metal else host.provider_status or "not seen yet",
+        pk=pk,
     )
 
 
