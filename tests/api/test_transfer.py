@@ -69,7 +69,7 @@ def test_the_preview_names_who_loses_what_and_carries_a_fingerprint(administrato
     first = document["identities"][0]
     assert (first["kind"], first["name"], first["effect"]) == ("account", "Bob Berger", "loses_access")
     assert (first["role_before"], first["role_after"], first["after"]) == ("Operator", "none", [])
-    assert len(first["lost"]) == 12
+    assert len(first["lost"]) == 13
     assert not Transfer.objects.exists()
 
 
@@ -87,7 +87,7 @@ def test_the_move_answers_with_the_proof_and_is_attributed_to_the_key(administra
     document = answer.json()
     assert (document["holds"], document["moved_on"], document["differences"]) == (True, False, [])
     # Bob, the key, and its maker, who is a platform administrator.
-    assert document["compared"] == {"accounts": 2, "api_keys": 1, "rights": 60}
+    assert document["compared"] == {"accounts": 2, "api_keys": 1, "rights": 63}
     assert document["prediction"]["identities"][0]["name"] == "Bob Berger"
     assert document["moved_by"] == "API key administrator script"
     shown = administrator.client.get(f"/api/v1/workspaces/{workspace.pk}").json()

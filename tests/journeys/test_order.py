@@ -115,3 +115,21 @@ def test_every_page_is_accessible_and_none_scrolls_sideways(open_page, workspace
     expect(page.get_by_text("Whether it can be had now is not known.")).to_be_visible()
     picture(page, f"profiles-not-known-{scheme}-{width}")
     assert_accessible(page)
+
+
+def test_what_is_tabbed_to_does_not_hide_behind_the_save_bar(open_page, workspace, shelf, alice) -> None:
+    page = open_page(alice)
+    page.set_viewport_size({"width": 1440, "height": 520})
+    page.goto(f"/workspaces/{workspace.pk}/profiles?profile={shelf['ccx13'].pk}")
+    page.locator("#profiles input[type=checkbox]").first.focus()
+    seen = []
+    while page.evaluate("document.activeElement.closest('#profiles') !== null"):
+        seen.append(
+            page.evaluate(
+                "[document.activeElement.getBoundingClientRect().bottom,"
+                " document.querySelector('.savebar').getBoundingClientRect().top]"
+            )
+        )
+        page.keyboard.press("Tab")
+    assert len(seen) >= 4
+    assert [pair for pair in seen if pair[0] > pair[1]] == []

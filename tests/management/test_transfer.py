@@ -31,10 +31,10 @@ def test_several_are_moved_by_id_and_by_path(workspace, metal, customs, bob) -> 
     assert told.splitlines() == [
         "ledger-prod: from Freight Core to Customs: moved",
         "  Bob Berger loses access (Operator before, none after)",
-        "  20 rights compared: as predicted",
+        "  21 rights compared: as predicted",
         "customs-archive: from Freight Core to Customs: moved",
         "  Bob Berger loses access (Operator before, none after)",
-        "  20 rights compared: as predicted",
+        "  21 rights compared: as predicted",
     ]
     assert set(Workspace.objects.values_list("project__name", flat=True)) == {"Customs"}
 

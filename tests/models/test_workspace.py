@@ -85,11 +85,11 @@ def test_the_keys_on_a_workspace_are_those_of_the_role(
     workspace: Workspace, alice: Account, bob: Account, victor: Account, charlie: Account, root: Account
 ) -> None:
     assert {person.email: len(workspace.keys_of(person)) for person in (alice, bob, victor, charlie, root)} == {
-        "alice@kestrel.example": 20,
-        "bob@kestrel.example": 12,
+        "alice@kestrel.example": 21,
+        "bob@kestrel.example": 13,
         "victor@kestrel.example": 2,
         "charlie@fjordline.example": 0,
-        "root@loopback.example": 20,
+        "root@loopback.example": 21,
     }
     assert [workspace.key_held_by(person, "maintenance.disable") for person in (alice, bob, victor, charlie, root)] == [
         True,

@@ -98,17 +98,17 @@ def test_with_nothing_but_kubernetes_to_do_the_window_starts_an_upgrade(world: R
 
 
 def test_a_node_that_an_ended_run_left_closed_is_opened_by_the_next_one(world: RunningWorld) -> None:
-    workspace = harness.linked(world, cast.kubernetes("left-closed", hosts=1), updates=[KERNEL])
+    workspace = harness.linked(world, cast.kubernetes("left-closed-os", hosts=1), updates=[KERNEL])
     dead = start(workspace)
     with connections.tenant(workspace) as cluster:
-        cluster.cordon("left-closed-w1", str(dead.pk))
+        cluster.cordon("left-closed-os-w1", str(dead.pk))
     Operation.objects.filter(pk=dead.pk).update(state="failed")
     operation = harness.drive(start(workspace))
     assert operation.state == "succeeded", harness.story(operation)
     assert messages(operation, "os_cordon") == [
         "was left closed by an operation that has ended, and opens with this one"
     ]
-    assert harness.nodes(workspace) == {"left-closed-w1": ("1.34.8", "True", False)}
+    assert harness.nodes(workspace) == {"left-closed-os-w1": ("1.34.8", "True", False)}
 
 
 def test_a_host_that_must_restart_is_drained_first_and_comes_back_on_another_boot(world: RunningWorld) -> None:

@@ -176,7 +176,7 @@ def test_what_goes_on_without_the_member_is_counted(alices, alice, bob, kestrel,
     Membership.objects.create(account=bob, organization=kestrel, project=cast.project("Customs"), role="viewer")
     ApiKey.issue(name="ci", organization=kestrel, project=core, role="operator", created_by=bob)
     said = text(alices.get(of(kestrel, bob.memberships.get(project=core))))
-    assert "Bob Berger loses 12 rights and stays viewer of Customs. The account itself stays." in said
+    assert "Bob Berger loses 13 rights and stays viewer of Customs. The account itself stays." in said
     assert "What Bob Berger made goes on: 1 API key until somebody revokes it." in said
 
 

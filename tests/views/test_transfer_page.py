@@ -151,7 +151,7 @@ def test_losses_are_named_before_gains_and_before_the_unchanged(alices, alice, w
     assert "Cleo cleo@kestrel.example none Viewer Gains access" in shown
     assert "1 other Alice Ahrens, Administrator same same No change" in shown
     assert shown.index("Bob Berger") < shown.index("Cleo") < shown.index("Alice Ahrens")
-    assert "Operator to none: 12 rights lost Lost: See workspaces" in shown
+    assert "Operator to none: 13 rights lost Lost: See workspaces" in shown
     assert "none to Viewer: 2 rights gained Gained: See workspaces" in shown
 
 
@@ -224,7 +224,7 @@ def test_the_move_leads_to_the_proof(alices, workspace, customs, bob) -> None:
     assert Workspace.objects.get(pk=workspace.pk).project == customs
     shown = text(alices.get(answer["Location"]))
     assert "Moved from Freight Core to Customs" in shown
-    assert "As predicted. 2 accounts and 0 API keys, 40 rights in all" in shown
+    assert "As predicted. 2 accounts and 0 API keys, 42 rights in all" in shown
     assert "Former transfers From and to When By Freight Core to Customs" in shown
 
 

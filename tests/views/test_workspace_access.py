@@ -65,7 +65,7 @@ def test_an_administrator_reads_who_has_access_and_through_what(client, alice, b
     total = "20"
     assert f"Alice Ahrens alice@kestrel.example Administrator Kestrel Freight {total} of {total}" in shown
     assert "may export a kubeconfig" in shown
-    assert f"Bob Berger bob@kestrel.example Operator Freight Core 12 of {total}" in shown
+    assert f"Bob Berger bob@kestrel.example Operator Freight Core 13 of {total}" in shown
     assert f"victor@kestrel.example Viewer Kestrel Freight 2 of {total}" in shown
     assert re.search(r"ci lb_\w{8}… Viewer Kestrel Freight Never", shown)
 
@@ -103,7 +103,7 @@ def test_somebody_with_two_roles_is_one_person_with_the_rights_of_both(client, a
     Membership.objects.create(account=bob, organization=workspace.project.organization, role="viewer")
     shown = text(cast.sign_in(client, alice).get(url(workspace)))
     assert "People 2 and" in shown
-    assert "bob@kestrel.example Operator Viewer Freight Core Kestrel Freight 12 of 20" in shown
+    assert "bob@kestrel.example Operator Viewer Freight Core Kestrel Freight 13 of 21" in shown
 
 
 def test_people_and_keys_of_other_projects_and_those_that_ended_are_not_listed(client, alice, workspace):
