@@ -62,7 +62,7 @@ def test_an_administrator_reads_who_has_access_and_through_what(client, alice, b
     ApiKey.issue(name="ci", organization=workspace.project.organization, role="viewer", created_by=alice)
     shown = text(cast.sign_in(client, alice).get(url(workspace)))
     assert "People 3 and 0 platform administrators API keys 1 can be used now" in shown
-    total = "20"
+    total = "21"
     assert f"Alice Ahrens alice@kestrel.example Administrator Kestrel Freight {total} of {total}" in shown
     assert "may export a kubeconfig" in shown
     assert f"Bob Berger bob@kestrel.example Operator Freight Core 13 of {total}" in shown
