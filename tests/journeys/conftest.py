@@ -10,7 +10,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import browser as browsers
-from tests import cast
+from tests import cast, machinery
 from workspaces.models import Account
 
 
@@ -29,6 +29,7 @@ def open_page(chromium: Browser, live_server, settings) -> Iterator[Any]:
     contexts, complaints = [], []
 
     def opened(who: Account, *, width: int = 1440, complaining: bool = False, **options: Any) -> Page:
+        machinery.alive()
         context = chromium.new_context(
             base_url=live_server.url, viewport={"width": width, "height": 900}, reduced_motion="reduce", **options
         )

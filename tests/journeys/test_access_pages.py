@@ -16,7 +16,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests import browser as browsers
-from tests import cast
+from tests import cast, machinery
 from tests.browser import assert_accessible, picture
 from tests.views.accounts import sign_in_by_form
 from workspaces.models import Account, Actor, ApiKey, Invitation, Membership
@@ -41,6 +41,7 @@ def open_page(chromium: Browser, live_server) -> Iterator[Any]:
             complaints.append(said.text)
 
     def opened(who: Account | None, *, width: int = 1440, **options: Any) -> Page:
+        machinery.alive()
         context = chromium.new_context(
             base_url=live_server.url, viewport={"width": width, "height": 900}, reduced_motion="reduce", **options
         )

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect
 
 from tests import browser as browsers
-from tests import cast
+from tests import cast, machinery
 from tests.browser import assert_accessible, picture
 from workspaces.models import PLATFORM, Host, MaintenancePlan, Operation, Workspace
 
@@ -31,6 +31,7 @@ def open_page(chromium: Browser, live_server, complaints: list[str]) -> Iterator
     contexts = []
 
     def opened(*, width: int = 1440, **options: Any) -> Page:
+        machinery.alive()
         context = chromium.new_context(
             base_url=live_server.url, viewport={"width": width, "height": 900}, reduced_motion="reduce", **options
         )

@@ -56,6 +56,7 @@ def everything_stored() -> str:
     )
 
 
+@pytest.mark.shipped_playbooks
 def test_a_server_is_ordered_and_becomes_a_ready_node(world: RunningWorld, tokens: list[str]) -> None:
     workspace = cluster(world, "gets-one")
     operation = harness.drive(start(workspace))
@@ -128,6 +129,7 @@ def test_a_baremetal_host_is_registered(world: RunningWorld) -> None:
     assert (workspace.host_count, workspace.hosts_ready) == (2, 2)
 
 
+@pytest.mark.shipped_playbooks
 def test_every_step_may_run_twice(world: RunningWorld) -> None:
     workspace = cluster(world, "all-twice")
     operation = harness.drive(start(workspace), harness.twice)

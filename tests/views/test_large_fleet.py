@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from tests import cast
+from tests import cast, machinery
 from tests.views.sockets import no_outside  # noqa: F401
 from workspaces.models import Host, MaintenancePlan, Workspace
 
@@ -20,6 +20,7 @@ def clock(monkeypatch, settings):
 
 @pytest.fixture
 def alices(client, alice):
+    machinery.alive()
     return cast.sign_in(client, alice)
 
 
