@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from workspaces.logs import about
 from workspaces.models import ANONYMOUS, Actor, acting
+from workspaces.rules.ids import as_id
 
 logger = logging.getLogger("loopback.requests")
 READING = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -46,7 +47,7 @@ class ActingMiddleware:
 def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     """One line a request. The address's pattern and its ids are told, not the address: it may hold a secret."""
     match = request.resolver_match
-    ids = {name: str(value) for name, value in (match.kwargs if match else {}).items() if _is_id(value)}
+    ids = {name: str(value) for name, value in (match.kwargs if match else {}).items() if as_id(str(value))}
     told = {
         "method": request.method,
         "route": match.route if match else "",
@@ -57,11 +58,3 @@ def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     if match and match.route.removeprefix("api/v1/").startswith("workspaces/") and "pk" in ids:
         told["workspace"] = ids["pk"]
     logger.info("%(method)s /%(route)s %(status)s in %(milliseconds)s ms", told, extra=told)
-
-
-def _is_id(value: object) -> bool:
-    try:
-        uuid.UUID(str(value))
-    except ValueError:
-        return False
-    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from hmac import compare_digest
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Min, Q
@@ -112,9 +113,9 @@ class Figures(Collector):
             yield GaugeMetricFamily("loopback_scheduler_silent_seconds", "Since the scheduler was heard.", silent)
 
 
-def _gauge(name: str, text: str, labels: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Metric:
+def _gauge(name: str, text: str, labels: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Metric:
     """A gauge from rows of labels and, last, the number."""
     family = GaugeMetricFamily(f"loopback_{name}", text, labels=labels)
     for *values, number in rows:
-        family.add_metric([str(value) for value in values], float(str(number)))
+        family.add_metric([str(value) for value in values], number)
     return family

@@ -78,7 +78,7 @@ def test_an_account_that_could_not_be_asked_is_not_known_and_never_none(alices, 
     cloud.error_code, cloud.error_message, cloud.error_since = "unauthorized", "The token is refused.", since
     cloud.save()
     said = text(alices.get(PAGE))
-    assert "Nothing left is known. 1 of 1 account could not be asked." in said
+    assert "Nothing left is known. 1 of 1 account is not known." in said
     assert "kestrel-cloud Last answered 42 s ago Not known since today 12:32 UTC." in said
     assert "The account could not be asked: The token is refused. Nothing was left when it was last answered." in said
     assert "Nothing is left" not in said
@@ -92,6 +92,18 @@ def test_an_account_that_nobody_has_looked_at_is_not_known(alices):
     said = text(alices.get(PAGE))
     assert "Not looked at yet Not known. Nobody has looked at this account yet." in said
     assert "Nothing is left" not in said
+
+
+def test_an_old_look_says_nothing_about_now(alices, settings):
+    settings.LOOPBACK_RECONCILE_SECONDS = 60
+    account(observed_at=cast.NOW - timedelta(seconds=180))
+    assert "kestrel-cloud Kestrel Freight None Today 14:29" in text(alices.get(PAGE))
+    account("forgotten-cloud", observed_at=cast.NOW - timedelta(seconds=181))
+    said = text(alices.get(PAGE))
+    assert "1 of 2 accounts is not known." in said
+    assert "forgotten-cloud Last answered 3 min ago Not known. Nobody has looked at this account for 3 min." in said
+    looks = alices.get("/api/v1/left-servers").json()["items"]
+    assert {look["name"]: look["known"] for look in looks} == {"kestrel-cloud": True, "forgotten-cloud": False}
 
 
 def test_a_host_whose_server_is_gone_or_never_came_says_what_to_do(alices, cloud, workspace):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
@@ -24,10 +25,13 @@ from workspaces.models.pricing import BillingAgreement, PriceOverride, ProfileLo
 from workspaces.models.tenancy import Caller, Organization, Project
 from workspaces.models.workspace import Workspace
 from workspaces.rules import labels
+from workspaces.rules.ids import as_id
 from workspaces.rules.pricing import Clause, PriceBook, Quote
 
 REMOVE = "host.remove"
 ORDER = "host_order"
+# A look that is older than this many periods says nothing about now.
+PERIODS = 3
 # What the row says while a job deletes the server, until the next look.
 LEAVING = "deleting"
 
@@ -71,9 +75,13 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class AccountLook:
-    """One provider account as last looked at. `unpriced` left servers are in no sum, as their price is not known."""
+    """One provider account as last looked at. `unpriced` left servers are in no sum, as their price is not known.
+
+    `known`: the last look was answered, and lately; otherwise this is what an earlier one saw, or nothing.
+    """
 
     account: ProviderAccount
+    known: bool
     left: tuple[Left, ...]
     missing: tuple[Missing, ...]
     sums: tuple[Sum, ...]
@@ -81,14 +89,15 @@ class AccountLook:
     may_delete: bool
 
     @property
-    def known(self) -> bool:
-        """Whether the last look was answered; otherwise this is what an earlier one saw, or nothing."""
-        return self.account.observed_at is not None and not self.account.error_code
-
-    @property
     def found(self) -> bool:
         """Whether there is something a person should look at."""
         return bool(self.left or self.missing)
+
+
+def seen_once(server: LeftServer, now: datetime) -> bool:
+    """Whether a second look has not found it left yet: a server of an order just made looks left for a moment."""
+    period = timedelta(seconds=settings.LOOPBACK_RECONCILE_SECONDS)
+    return server.observed_at <= server.first_seen_at or now - server.first_seen_at < period
 
 
 def accounts_seen(caller: Caller) -> QuerySet[ProviderAccount]:
@@ -108,27 +117,33 @@ def looks_of(accounts: Iterable[ProviderAccount], caller: Caller, now: datetime)
     left: dict[UUID, list[Left]] = {}
     for server in servers:
         label = _label(server)
-        key = _uuid(label)
+        key = as_id(label)
         foreign = key is not None and key not in existing
         one = Left(server, label, named.get(key) if key else None, foreign, quotes.get(server.pk))
         left.setdefault(server.provider_account_id, []).append(one)
     return [
-        _look(row, left.get(row.pk, []), [host for host in missing if host.provider_account_id == row.pk])
+        _look(row, left.get(row.pk, []), [host for host in missing if host.provider_account_id == row.pk], now)
         for row in rows
     ]
 
 
-def _look(account: ProviderAccount, left: list[Left], missing: list[Host]) -> AccountLook:
+def _look(account: ProviderAccount, left: list[Left], missing: list[Host], now: datetime) -> AccountLook:
     quotes = [one.quote for one in left if one.quote]
     currencies = sorted({quote.currency for quote in quotes})
     return AccountLook(
         account=account,
+        known=_is_known(account, now),
         left=tuple(left),
         missing=tuple(Missing(host, host.provider_id is not None, host.removable) for host in missing),  # type: ignore[attr-defined]
         sums=tuple(_sum(currency, quotes) for currency in currencies),
         unpriced=len(left) - len(quotes),
         may_delete=account.may_delete,  # type: ignore[attr-defined]
     )
+
+
+def _is_known(account: ProviderAccount, now: datetime) -> bool:
+    oldest = now - timedelta(seconds=PERIODS * settings.LOOPBACK_RECONCILE_SECONDS)
+    return not account.error_code and account.observed_at is not None and account.observed_at >= oldest
 
 
 def _sum(currency: str, quotes: Iterable[Quote]) -> Sum:
@@ -160,7 +175,7 @@ def _missing(accounts: list[ProviderAccount], caller: Caller) -> QuerySet[Host]:
 
 def _labelled(servers: Iterable[LeftServer], caller: Caller) -> tuple[Mapping[UUID, Workspace], frozenset[UUID]]:
     """The workspaces that the labels name and the caller sees, and the keys of all that exist."""
-    keys = {key for server in servers if (key := _uuid(_label(server)))}
+    keys = {key for server in servers if (key := as_id(_label(server)))}
     if not keys:
         return {}, frozenset()
     seen = Exists(Workspace.objects.allowing(caller).filter(pk=OuterRef("pk")))
@@ -171,13 +186,6 @@ def _labelled(servers: Iterable[LeftServer], caller: Caller) -> tuple[Mapping[UU
 
 def _label(server: LeftServer) -> str:
     return str(server.labels.get(labels.WORKSPACE, ""))
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _quotes(organizations: Mapping[UUID, UUID], servers: list[LeftServer], now: datetime) -> dict[UUID, Quote]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, timedelta
+from datetime import UTC
 from typing import Final
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -27,12 +26,13 @@ from workspaces.models import (
     ProviderAccount,
     Workspace,
 )
-from workspaces.models.left_servers import LEAVING, ORDER
+from workspaces.models.left_servers import LEAVING, ORDER, seen_once
 from workspaces.models.price_list import clauses_of, quote_of
 from workspaces.operations import connections, dispatch
 from workspaces.operations.host_offer import in_words
 from workspaces.providers.errors import ProviderError
 from workspaces.rules import labels
+from workspaces.rules.ids import as_id
 from workspaces.rules.pricing import PriceBook
 from workspaces.rules.refusal import Refused
 
@@ -67,10 +67,9 @@ def delete_left(left: LeftServer, *, confirm_name: str, actor: Actor) -> Refused
 
 def refuse(left: LeftServer) -> Refused | None:
     """seen_once, has_host, being_ordered, other_installation: whether it may be deleted at all."""
-    period = timedelta(seconds=settings.LOOPBACK_RECONCILE_SECONDS)
-    if left.observed_at <= left.first_seen_at or timezone.now() - left.first_seen_at < period:
+    if seen_once(left, timezone.now()):
         return Refused("seen_once", f"{left} has been seen once only. The next look has to find it left, too.")
-    host, workspace = _uuid(left.labels.get(labels.HOST)), _uuid(left.labels.get(labels.WORKSPACE))
+    host, workspace = (as_id(str(left.labels.get(name))) for name in (labels.HOST, labels.WORKSPACE))
     # A host that knows its server has no part in another one with its label.
     if Host.objects.filter(Q(provider_id=left.provider_id) | Q(pk=host, provider_id=None)).exists():
         return Refused("has_host", f"{left} belongs to a host.")
@@ -148,10 +147,3 @@ def a_month(account: ProviderAccount, organization: UUID, profile: str, location
     today = timezone.now().astimezone(UTC).date()
     quote = quote_of(PriceBook(clauses_of(organization, today), today), row)
     return in_words(quote)
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None

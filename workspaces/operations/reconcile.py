@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F, Model
@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from workspaces.models import Host, LeftServer, ManagementCluster, Operation, ProviderAccount, Workspace
 from workspaces.models.health import reassess
+from workspaces.models.left_servers import ORDER
 from workspaces.models.workspace import version_key
 from workspaces.operations import connections, dispatch
 from workspaces.providers import reach
@@ -28,7 +29,6 @@ from workspaces.rules import labels
 
 logger = logging.getLogger(__name__)
 LOOKED_AT = ("active", "gated", "error", "deletion_scheduled")
-ORDER: Final = "host_order"
 
 
 def look_at_everything() -> None:

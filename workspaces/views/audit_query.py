@@ -11,6 +11,7 @@ from uuid import UUID
 from django.http import HttpRequest
 
 from workspaces.models.trail import ACTOR_KINDS, Trail
+from workspaces.rules.ids import as_id
 
 # The first part of every action: what our own sentences speak of, and what the watched tables hold (migration 0004).
 NOUNS = {
@@ -101,7 +102,7 @@ def parse(request: HttpRequest) -> AuditQuery:
     until = _read(words, notes, "to", _midnight, "a date such as 2026-11-24")
     _read(words, notes, "kind", ACTOR_KINDS.__getitem__, "a kind of actor")
     _read(words, notes, "rows", {"all": True}.__getitem__, "a way to show rows")
-    workspace = _uuid(words.get("workspace", ""))
+    workspace = as_id(words.get("workspace", ""))
     trail = Trail(
         actor=words.get("who", ""),
         kind=words.get("kind", ""),
@@ -130,13 +131,6 @@ def _read[T](words: dict[str, str], notes: list[str], name: str, read: Callable[
 
 def _midnight(text: str) -> datetime:
     return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _position(request: HttpRequest, name: str) -> int | None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -19,7 +18,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from workspaces.models import Actor, LeftServer
-from workspaces.models.left_servers import AccountLook, Left, accounts_seen, looks_of
+from workspaces.models.left_servers import AccountLook, Left, accounts_seen, looks_of, seen_once
 from workspaces.operations.left_servers import delete_left, refuse
 from workspaces.rules.refusal import Refused
 from workspaces.views.access import account_of, get_organization, login_required
@@ -88,22 +87,16 @@ def _section(look: AccountLook, now: datetime) -> Section:
 
 
 def _row(left: Left, look: AccountLook, now: datetime) -> Row:
-    quote, seen_once = left.quote, _seen_once(left.server, now)
+    quote, once = left.quote, seen_once(left.server, now)
     line = quote.line("monthly") if quote else None
     return Row(
         left=left,
         list=money(quote.list_monthly_total, quote.currency) if quote else "",
         agreed=money(quote.monthly_total, quote.currency) if quote else "",
         why=set_by(line) if line else "",
-        seen_once=seen_once,
-        may_delete=look.may_delete and not seen_once and not left.leaving and not left.foreign,
+        seen_once=once,
+        may_delete=look.may_delete and not once and not left.leaving and not left.foreign,
     )
-
-
-def _seen_once(server: LeftServer, now: datetime) -> bool:
-    """A server of an order that has only just been made looks left for a moment: it takes a second look."""
-    period = timedelta(seconds=settings.LOOPBACK_RECONCILE_SECONDS)
-    return server.observed_at <= server.first_seen_at or now - server.first_seen_at < period
 
 
 def _together(looks: Sequence[AccountLook]) -> str:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from workspaces.models import Actor, Operation, Workspace
 from workspaces.operations import dispatch
 from workspaces.rules import lifecycle
+from workspaces.rules.ids import as_id
 from workspaces.rules.refusal import Refused
 from workspaces.views import operation_page, timetable
 from workspaces.views.access import account_of, get_operation, login_required
@@ -58,9 +59,7 @@ def operations(request: HttpRequest) -> HttpResponse:
 
 def _workspace_named(request: HttpRequest) -> Workspace | None:
     """The workspace of `?workspace=`, when the account may see it."""
-    try:
-        pk = UUID(request.GET.get("workspace", ""))
-    except ValueError:
+    if (pk := as_id(request.GET.get("workspace", ""))) is None:
         return None
     return Workspace.objects.allowing(account_of(request)).filter(pk=pk).first()
 

@@ -24,6 +24,7 @@ from workspaces.models.members import keys_held
 from workspaces.operations import queues
 from workspaces.operations.queues import FailedJob, QueueSeen, Seen
 from workspaces.rules import permissions
+from workspaces.rules.ids import as_id
 from workspaces.views.access import account_of, login_required
 from workspaces.views.see_other import see_other
 
@@ -142,7 +143,7 @@ def _waiting(account: Account) -> dict[str, Any]:
 # --- What a failed job was about --------------------------------------------------------------------------------------
 def _failed_lines(seen: Seen, account: Account) -> list[FailedLine]:
     """The failed jobs with what they are about, as far as the account may see it (three queries)."""
-    keys = {key for one in seen.failed if (key := _uuid(one.key))}
+    keys = {key for one in seen.failed if (key := as_id(one.key))}
     visible = Workspace.objects.allowing(account)
     named = {
         "workspace": _names(visible.filter(pk__in=keys).values_list("pk", "name")),
@@ -156,7 +157,7 @@ def _failed_lines(seen: Seen, account: Account) -> list[FailedLine]:
 
 
 def _failed_line(seen: FailedJob, named: dict[str, dict[UUID, str]], account: Account) -> FailedLine:
-    key = _uuid(seen.key)
+    key = as_id(seen.key)
     kind = next((kind for kind, names in named.items() if key in names), "")
     about = named[kind][key] if kind and key else ""
     return FailedLine(
@@ -166,10 +167,3 @@ def _failed_line(seen: FailedJob, named: dict[str, dict[UUID, str]], account: Ac
 
 def _names(rows: Iterable[tuple[UUID, str]]) -> dict[UUID, str]:
     return dict(rows)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -18,6 +18,7 @@ from workspaces.models.transfer import Destination, destinations, find_destinati
 from workspaces.models.transfer_preview import preview
 from workspaces.models.transfer_proof import Difference, proof
 from workspaces.rules import permissions
+from workspaces.rules.ids import as_id
 from workspaces.rules.refusal import Refused
 from workspaces.views.access import account_of, get_workspace, login_required
 from workspaces.views.see_other import see_other
@@ -121,7 +122,6 @@ def _sentences(keys: Iterable[str]) -> list[str]:
 
 def _uuid(text: str) -> UUID:
     """What is no id is the id of nothing."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Http404 from None
+    if (found := as_id(text)) is None:
+        raise Http404
+    return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -17,6 +16,7 @@ from workspaces.models import Actor, Project, Transfer, Workspace, acting
 from workspaces.models.transfer import move
 from workspaces.models.transfer_preview import Preview, preview
 from workspaces.models.transfer_proof import proof
+from workspaces.rules.ids import as_id
 from workspaces.rules.refusal import Refused
 
 
@@ -93,7 +93,7 @@ def _in_words(result: dict[str, Any]) -> list[str]:
 def _workspace(text: str, destination: Project) -> Workspace:
     """The workspace of that id or organization/project/name, in the destination's organization."""
     rows = Workspace.objects.select_related("project__organization")
-    if pk := _uuid(text):
+    if pk := as_id(text):
         found = rows.filter(pk=pk).first()
     else:
         organization, project, name = _parts(text, 3, "organization/project/name")
@@ -107,7 +107,7 @@ def _workspace(text: str, destination: Project) -> Workspace:
 
 def _project(text: str) -> Project:
     rows = Project.objects.select_related("organization")
-    if pk := _uuid(text):
+    if pk := as_id(text):
         found = rows.filter(pk=pk).first()
     else:
         organization, name = _parts(text, 2, "organization/project")
@@ -122,10 +122,3 @@ def _parts(text: str, number: int, form: str) -> list[str]:
     if len(parts) != number:
         raise CommandError(f"{text} is neither an id nor of the form {form}.")
     return parts
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
