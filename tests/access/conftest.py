@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tests import cast
 from tests.access.walking import Walkers, issue, walkers
+from tests.views import commercial
 from workspaces.models import (
     PLATFORM,
     Account,
@@ -28,7 +29,6 @@ from workspaces.models import (
     Invitation,
     Kubeconfig,
     KubernetesVersion,
-    LeftServer,
     LogLine,
     Operation,
     PackageUpdate,
@@ -96,16 +96,7 @@ def _what_only_staff_sees(workspace: Workspace, alice: Account) -> dict[str, Any
     return {
         "provideraccount": account,
         "computeprofile": profile,
-        "leftserver": LeftServer.objects.create(
-            provider_account=account,
-            provider_id=4711,
-            name="ledger-prod-w9",
-            profile="ccx23",
-            location="fsn1",
-            created_at=cast.NOW,
-            first_seen_at=cast.NOW,
-            observed_at=cast.NOW,
-        ),
+        "leftserver": commercial.left(account),
         "managementcluster": workspace.management_cluster,
         "maintenanceplan": workspace.maintenance_plan,
         "kubernetesversion": KubernetesVersion.objects.get(version="1.35.7"),

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests import cast
+from tests.views import commercial
 from workspaces.models import (
     PLATFORM,
     Account,
@@ -26,7 +27,6 @@ from workspaces.models import (
     Integration,
     Invitation,
     Kubeconfig,
-    LeftServer,
     LogLine,
     Operation,
     PackageUpdate,
@@ -62,16 +62,7 @@ def rows(alice: Account, root: Account, workspace: Workspace, catalogue_rows: An
     ProfileLocation.objects.create(
         profile=profile, location="fsn1", available=True, currency="EUR", hourly=1, monthly=9
     )
-    LeftServer.objects.create(
-        provider_account=provider,
-        provider_id=4711,
-        name="ledger-prod-w9",
-        profile="ccx23",
-        location="fsn1",
-        created_at=cast.NOW,
-        first_seen_at=cast.NOW,
-        observed_at=cast.NOW,
-    )
+    commercial.left(provider)
     agreement = BillingAgreement.objects.create(organization=kestrel, number="KF-2026", valid_from=date(2026, 1, 1))
     PriceOverride.objects.create(agreement=agreement, clause="4.1", component="hourly", kind="percent", amount=90)
     operation = Operation.start(workspace, "upgrade", "Upgrade", [StepPlan("look", "Look")], actor=PLATFORM)

@@ -10,13 +10,13 @@ from django.core.management.base import CommandError
 from django.test import Client
 
 from tests import cast
+from tests.views import commercial
 from workspaces.models import (
     PLATFORM,
     Event,
     Hold,
     Integration,
     Kubeconfig,
-    LeftServer,
     Operation,
     ProviderAccount,
     StepPlan,
@@ -56,15 +56,7 @@ def whole(workspace, alice):
         set_by=alice,
         expires_at=cast.NOW + timedelta(days=9),
     )
-    LeftServer.objects.create(
-        provider_account=account,
-        provider_id=7,
-        name="left",
-        profile="ccx13",
-        location="fsn1",
-        labels={"loopback/workspace": str(workspace.pk)},
-        **dict.fromkeys(("created_at", "first_seen_at", "observed_at"), cast.NOW),
-    )
+    commercial.left(account, "left", workspace=workspace)
     Operation.start(workspace, "upgrade", "Upgrade", [StepPlan("check", "Check again")], actor=PLATFORM)
     return workspace
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.operations import harness, hired
+from tests.operations.removing import ALICE, SERVER, last, names, start
 from tests.simulators.running import RunningWorld
-from workspaces.models import Actor, Event, Host, Operation, PackageUpdate, Workspace
-from workspaces.operations import connections, host_removal, plans, reconcile
+from workspaces.models import Event, Host, Operation, PackageUpdate
+from workspaces.operations import connections, plans, reconcile
 from workspaces.rules import labels
 from workspaces.rules.refusal import Refused
 
@@ -19,28 +20,6 @@ pytestmark = [
     pytest.mark.usefixtures("empty_queues", "catalogue_rows"),
     pytest.mark.timeout(240),
 ]
-ALICE = Actor("account", "Alice Ahrens")
-SERVER = "/v1/servers/*"
-
-
-def last(workspace: Workspace) -> Host:
-    """The host that is removed in these tests."""
-    return workspace.hosts.order_by("-name")[0]
-
-
-def start(workspace: Workspace) -> Operation:
-    """The operation that the click starts."""
-    host = last(workspace)
-    operation = host_removal.start(host, confirm_name=host.name, actor=ALICE)
-    assert isinstance(operation, Operation), operation
-    return operation
-
-
-def names(workspace: Workspace) -> tuple[list[str], list[str], list[str]]:
-    """Rows, servers and nodes that are left."""
-    rows = list(workspace.hosts.values_list("name", flat=True))
-    nodes = sorted(harness.nodes(workspace)) if workspace.is_kubernetes else []
-    return rows, [one.name for one in hired.servers(workspace)], nodes
 
 
 # --- Whole ------------------------------------------------------------------------------------------------------------

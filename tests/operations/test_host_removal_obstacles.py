@@ -8,8 +8,9 @@ import pytest
 
 from tests import cast
 from tests.operations import harness, hired
+from tests.operations.removing import ALICE, SERVER, last, names, start
 from tests.simulators.running import RunningWorld
-from workspaces.models import Actor, Host, Operation, Workspace
+from workspaces.models import Host, Operation, Workspace
 from workspaces.operations import connections, engine, host_removal, plans
 from workspaces.rules.refusal import Refused
 
@@ -18,28 +19,6 @@ pytestmark = [
     pytest.mark.usefixtures("empty_queues", "catalogue_rows"),
     pytest.mark.timeout(240),
 ]
-ALICE = Actor("account", "Alice Ahrens")
-SERVER = "/v1/servers/*"
-
-
-def last(workspace: Workspace) -> Host:
-    """The host that is removed in these tests."""
-    return workspace.hosts.order_by("-name")[0]
-
-
-def start(workspace: Workspace) -> Operation:
-    """The operation that the click starts."""
-    host = last(workspace)
-    operation = host_removal.start(host, confirm_name=host.name, actor=ALICE)
-    assert isinstance(operation, Operation), operation
-    return operation
-
-
-def names(workspace: Workspace) -> tuple[list[str], list[str], list[str]]:
-    """Rows, servers and nodes that are left."""
-    rows = list(workspace.hosts.values_list("name", flat=True))
-    nodes = sorted(harness.nodes(workspace)) if workspace.is_kubernetes else []
-    return rows, [one.name for one in hired.servers(workspace)], nodes
 
 
 # --- What stands in the way -------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.operations import harness, hired
+from tests.operations.resizing import ALICE, ask, start
 from tests.simulators.running import RunningWorld
-from workspaces.models import Actor, Event, Operation, Workspace
-from workspaces.operations import connections, engine, host_resize, plans
+from workspaces.models import Event, Operation, Workspace
+from workspaces.operations import connections, engine, plans
 from workspaces.rules.refusal import Refused
 
 pytestmark = [
@@ -18,23 +19,7 @@ pytestmark = [
     pytest.mark.usefixtures("empty_queues", "catalogue_rows"),
     pytest.mark.timeout(240),
 ]
-ALICE = Actor("account", "Alice Ahrens")
-CCX23 = Decimal("28.49")
 CHANGE = "*/actions/change_type"
-
-
-def start(workspace: Workspace, to: str = "ccx23", *, grow_disk: bool = False, price: Decimal = CCX23) -> Operation:
-    """The operation that the click starts, on the workspace's second host."""
-    operation = ask(workspace, to, grow_disk=grow_disk, price=price)
-    assert isinstance(operation, Operation), operation
-    return operation
-
-
-def ask(workspace: Workspace, to: str, *, grow_disk: bool = False, price: Decimal = CCX23) -> Operation | Refused:
-    """What the click is answered."""
-    host = workspace.hosts.order_by("-name")[0]
-    profile = hired.profile(workspace, to).pk
-    return host_resize.start(host, profile=profile, grow_disk=grow_disk, confirmed=price, actor=ALICE)
 
 
 # --- It becomes another type ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from django.test import Client
 
 from tests import cast
 from tests.views import an_upgrade
+from tests.views.reading import text as text
 from workspaces.models import Account, Operation, Workspace
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -42,13 +43,6 @@ def not_drained(workspace: Workspace, by: Account) -> Operation:
         error_message="A pod cannot be evicted.",
         error_who_can_fix="The owner of payments/ledger-api.",
     )
-
-
-def text(answer: Any) -> str:
-    """What is read on the page, without markup and with single spaces."""
-    body = answer.content.decode()
-    body = body.partition("<main")[2].rpartition("</main>")[0] or body
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).replace(" .", ".").replace(" ,", ",")
 
 
 def page(client: Client, operation: Operation, **query: str) -> Any:

@@ -11,6 +11,7 @@ import pytest
 
 from tests import cast
 from tests.views.past_windows import at, blocked, decide, host_done, many, paused_and_resumed, run, started
+from tests.views.reading import text
 from tests.views.sockets import no_outside  # noqa: F401
 from tests.views.stopped_clock import clock  # noqa: F401
 from workspaces.models import Advisory, Decision
@@ -28,13 +29,6 @@ def alices(client, alice):
 def body(answer) -> str:
     """The page without what differs from request to request."""
     return re.sub(r"[A-Za-z0-9]{64}", "token", answer.content.decode())
-
-
-def text(answer) -> str:
-    """What is read on the page, without markup and with single spaces."""
-    page = answer.content.decode()
-    page = page.partition("<main")[2].rpartition("</main>")[0] or page
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)).replace(" .", ".").replace(" ,", ",")
 
 
 def told(client, **query) -> list[tuple]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests import cast
+from tests.views.reading import text
 from tests.views.sockets import no_outside  # noqa: F401
 from tests.views.stopped_clock import clock  # noqa: F401
 from workspaces.models import Advisory, Event, Host, MaintenancePlan, Workspace
@@ -38,13 +39,6 @@ def alices(client, alice):
 @pytest.fixture
 def bobs(client, bob):
     return cast.sign_in(client, bob)
-
-
-def text(answer) -> str:
-    """What is read on the page, without markup and with single spaces."""
-    body = answer.content.decode()
-    body = body.partition("<main")[2].rpartition("</main>")[0] or body
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).replace(" .", ".").replace(" ,", ",")
 
 
 def toasts(answer) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from tests import cast
 from tests.views import an_upgrade
+from tests.views.reading import text
 from tests.views.sockets import no_outside  # noqa: F401
 from tests.views.stopped_clock import clock  # noqa: F401
 from workspaces.models import PLATFORM, Advisory, Event, Hold, Host, MaintenancePlan, Workspace
@@ -20,13 +21,6 @@ HTMX = {"HTTP_HX_REQUEST": "true"}
 @pytest.fixture
 def alices(client, alice):
     return cast.sign_in(client, alice)
-
-
-def text(answer) -> str:
-    """What is read on the page, without markup and with single spaces."""
-    body = answer.content.decode()
-    body = body.partition("<main")[2].rpartition("</main>")[0] or body
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).replace(" .", ".").replace(" ,", ",")
 
 
 def without_tokens(answer) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from tests import cast
 from tests.views import price_rows
+from tests.views.reading import text
 from tests.views.sockets import no_outside  # noqa: F401
 from tests.views.stopped_clock import clock  # noqa: F401
 from workspaces.models import (
@@ -45,13 +46,6 @@ def shelf(workspace):
 
 def url(workspace) -> str:
     return f"/workspaces/{workspace.pk}/profiles"
-
-
-def text(answer) -> str:
-    """What is read on the page, without markup and with single spaces."""
-    body = answer.content.decode()
-    body = body.partition("<main")[2].rpartition("</main>")[0] or body
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).replace(" .", ".").replace(" ,", ",")
 
 
 def row(answer, name: str) -> str:

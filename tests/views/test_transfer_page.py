@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from tests import cast
+from tests.views.reading import text
 from tests.views.sockets import no_outside  # noqa: F401
 from workspaces.models import (
     PLATFORM,
@@ -42,13 +43,6 @@ def alices(client, alice):
 
 def url(workspace) -> str:
     return f"/workspaces/{workspace.pk}/transfer"
-
-
-def text(answer) -> str:
-    """What is read on the page, without markup and with single spaces."""
-    body = answer.content.decode()
-    body = body.partition("<main")[2].rpartition("</main>")[0] or body
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).replace(" .", ".").replace(" ,", ",")
 
 
 def without_tokens(answer) -> str:

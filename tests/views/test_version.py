@@ -12,6 +12,7 @@ import pytest
 from tests import cast
 from tests.api.test_kubernetes import measure
 from tests.views import an_upgrade, preflights
+from tests.views.reading import text
 from tests.views.sockets import no_outside  # noqa: F401
 from tests.views.stopped_clock import clock  # noqa: F401
 from workspaces.models import Actor, Host, KubernetesVersion, Operation, Workspace
@@ -28,13 +29,6 @@ def alices(client, alice):
 @pytest.fixture
 def bobs(client, bob):
     return cast.sign_in(client, bob)
-
-
-def text(answer) -> str:
-    """What is read on the page, without markup and with single spaces."""
-    body = answer.content.decode()
-    body = body.partition("<main")[2].rpartition("</main>")[0] or body
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).replace(" .", ".").replace(" ,", ",")
 
 
 def without_tokens(answer) -> str:

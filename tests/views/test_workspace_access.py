@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from tests import cast
 from tests.views.accounts import make_old, sign_in_by_form
+from tests.views.reading import text
 from tests.views.sockets import no_outside  # noqa: F401
 from workspaces.models import ApiKey, Event, Kubeconfig, Membership, Workspace
 
@@ -26,13 +27,6 @@ def recently(client, who):
     cache.clear()  # the rate limits of other tests are forgotten
     sign_in_by_form(client, who)
     return client
-
-
-def text(answer) -> str:
-    """What is read on the page, without markup and with single spaces."""
-    body = answer.content.decode()
-    body = body.partition("<main")[2].rpartition("</main>")[0] or body
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).replace(" .", ".").replace(" ,", ",")
 
 
 def url(workspace) -> str:
