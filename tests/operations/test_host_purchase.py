@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -75,24 +77,31 @@ def test_a_lost_answer_orders_no_second_server(world: RunningWorld) -> None:
     assert (create.attempts, create.message.endswith("is there")) == (2, True)
 
 
-def test_a_server_that_the_label_did_not_find_is_found_when_its_name_is_taken(
-    world: RunningWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_the_label_did_not_find_is_found_when_its_name_is_taken(world: RunningWorld) -> None:
     workspace = cluster(world, "late-label")
     operation = start(workspace)
     run_until(operation, "create")
     account = workspace.provider_account
     assert account is not None
     host = operation.parameters["host"]
-    connections.cloud(account).create_server(
-        name="late-label-w2", server_type="ccx13", location="fsn1", image="debian-13", ssh_keys=[], user_data="",
-        labels=labels.of_host(workspace.pk, host, operation.pk), placement_group=None,
-    )  # fmt: skip
-    # The listing by label is behind; the one by name, later, is not.
-    monkeypatch.setattr("workspaces.operations.servers.find", lambda host: None)
+    cloud = connections.cloud(account)
+    slow = {"service": "hetzner", "target": "late-label", "kind": "latency", "method": "POST", "path": SERVERS}
+    world.fault(**slow, seconds=1.5, times=1)
+
+    def earlier_request() -> None:
+        """That of an earlier try, which arrives after the label was looked for and while this one is on its way."""
+        while any(fault["kind"] == "latency" and fault["times"] for fault in world.faults()):
+            time.sleep(0.05)
+        cloud.create_server(
+            name="late-label-w2", server_type="ccx13", location="fsn1", image="debian-13", ssh_keys=[], user_data="",
+            labels=labels.of_host(workspace.pk, host, operation.pk), placement_group=None,
+        )  # fmt: skip
+
+    earlier = threading.Thread(target=earlier_request)
+    earlier.start()
     engine.run_one_step(operation.pk, plans.find)
-    monkeypatch.undo()
-    assert orders(world, workspace) == [201, 409]
+    earlier.join()
+    assert sorted(orders(world, workspace)) == [201, 409]
     (server,) = hired.servers(workspace)
     assert workspace.hosts.get(pk=host).provider_id == server.id
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from datetime import timedelta
 from typing import Any
 
 import django_rq
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tests import cast
@@ -146,20 +149,31 @@ def test_a_look_that_fails_leaves_what_was_seen(world: RunningWorld, workspace: 
     assert account.error_code == "credential"
 
 
-def test_a_host_that_is_removed_during_a_look_does_not_end_it(
-    world: RunningWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_that_is_removed_during_a_look_does_not_end_it(world: RunningWorld) -> None:
     workspace = hired.joined(world, "half-look")
     account = workspace.hosts.all()[0].provider_account
     workspace.hosts.update(provider_status="")
-    adopt = reconcile._adopt
+    deleted = threading.Event()
 
-    def removing(*arguments: Any) -> None:
-        Host.objects.filter(name="half-look-w1").delete()
-        adopt(*arguments)
+    def remove() -> None:
+        """In a transaction of its own, which ends once the look waits for the row that it has read before."""
+        waits_for_us = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
+        deadline = time.monotonic() + 30
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                Host.objects.filter(name="half-look-w1").delete()
+                deleted.set()
+                while cursor.execute(waits_for_us).fetchone() == (0,):
+                    assert time.monotonic() < deadline, "the look has not met the row that is being deleted"
+                    time.sleep(0.02)
+        finally:
+            connection.close()
 
-    monkeypatch.setattr(reconcile, "_adopt", removing)
+    removal = threading.Thread(target=remove)
+    removal.start()
+    assert deleted.wait(30)
     reconcile.look_at_provider_account(account.pk)
+    removal.join()
     assert list(workspace.hosts.values_list("name", "provider_status")) == [("half-look-w2", "running")]
 
 
@@ -172,8 +186,9 @@ def test_a_left_server_is_deleted_on_a_persons_word_and_the_trail_says_what_it_c
     assert account.left_servers.get().status == "deleting"
     work_off()
     assert account.left_servers.count() == 0
-    while len(hired.servers(workspace)) > 1:
-        pass
+    deadline = time.monotonic() + 30
+    while len(hired.servers(workspace)) > 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert [one.name for one in hired.servers(workspace)] == ["paid-for-w1"]
     assert list(
         Event.objects.filter(action__startswith="server.").order_by("id").values_list("actor_name", "action", "summary")
