@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from uuid import UUID
 
 from django.db.models import Q
 from django.http import HttpRequest
 
 from workspaces.models import BillingAgreement
 from workspaces.models.agreement_quote import MONTHLY_TOTAL, SimulatedHost, SimulatedLine, Simulation, Total, simulate
+from workspaces.rules.ids import as_id
 from workspaces.views import agreement_words as words
 from workspaces.views.access import visible_workspaces
 from workspaces.views.money import difference, money, set_by
@@ -115,10 +115,8 @@ def simulated(request: HttpRequest, agreement: BillingAgreement, proposed: date)
 
 
 def _named(text: str) -> Q:
-    try:
-        return Q(pk=UUID(text))
-    except ValueError:
-        return Q(name=text)
+    pk = as_id(text)
+    return Q(pk=pk) if pk else Q(name=text)
 
 
 # --- The answer -------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from django_htmx.http import replace_url
 from workspaces.models import Actor, ComputeProfile
 from workspaces.models.price_list import Offer, PriceList, ProfileOffers, price_list
 from workspaces.operations import host_resize, host_sizes
+from workspaces.rules.ids import as_id
 from workspaces.rules.refusal import Refused
 from workspaces.views import host_page, hosts, profile_order, profile_rows
 from workspaces.views.access import account_of, login_required
@@ -25,7 +26,6 @@ from workspaces.views.host_page import Found
 from workspaces.views.money import difference, exact, money
 from workspaces.views.profile_facts import Trouble, trouble_of
 from workspaces.views.profile_order import PriceWords, price_words
-from workspaces.views.profile_query import uuid_or_none
 from workspaces.views.see_other import see_other
 
 PAGE = "workspaces/host_resize.html"
@@ -101,7 +101,7 @@ def resize(request: HttpRequest, pk: UUID, host: UUID) -> HttpResponse:
     found = host_page.find(request, pk, host, now, need="host.resize")
     if request.method == "POST":
         return _start(request, found, now)
-    asked = Asked(uuid_or_none(request.GET.get("profile", "")), "grow_disk" in request.GET)
+    asked = Asked(as_id(request.GET.get("profile", "")), "grow_disk" in request.GET)
     if request.htmx and not request.htmx.history_restore_request:  # type: ignore[attr-defined]
         response = render(request, f"{PAGE}#chosen", _bar(found, asked, now))
         replace_url(response, request.get_full_path())
@@ -113,7 +113,7 @@ def resize(request: HttpRequest, pk: UUID, host: UUID) -> HttpResponse:
 
 def _start(request: HttpRequest, found: Found, now: datetime) -> HttpResponse:
     """Start it and go to its operation; or the page again with the reason and the price as it is now."""
-    asked = Asked(uuid_or_none(request.POST.get("profile", "")), "grow_disk" in request.POST)
+    asked = Asked(as_id(request.POST.get("profile", "")), "grow_disk" in request.POST)
     sent = request.POST.get("confirmed_price", "")
     confirmed = profile_order.read_price(sent)
     if asked.profile is None or confirmed is None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.http import HttpRequest, QueryDict
 
 from workspaces.models.price_list import PriceList, ProfileOffers
+from workspaces.rules.ids import as_id
 
 CORES: Final = (2, 4, 8, 16, 32)
 MEMORY: Final = (4, 8, 16, 32, 64, 128)
@@ -100,18 +101,10 @@ def _read(words: QueryDict) -> ProfileQuery:
         architecture=architecture if architecture in ARCHITECTURES else "",
         available=bool(word("available")),
         location=word("location"),
-        profile=uuid_or_none(word("profile")),
+        profile=as_id(word("profile")),
         hostname=word("hostname"),
     )
 
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-
-
-def uuid_or_none(text: str) -> UUID | None:
-    """What is no id names nothing."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
