@@ -1,22 +1,20 @@
-"""The page of compute profiles: what can be had where and for how much, which clause says so, and ordering a host."""
+"""The page of compute profiles: what can be had where and for how much, and which clause says so."""
 
 from __future__ import annotations
 
-import re
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-import django_rq
 import pytest
 
 from tests import cast
 from tests.views import price_rows
+from tests.views.profile_pages import CHECK, HTMX, bar, compare, names, row, url, words
 from tests.views.reading import text
 from tests.views.sockets import no_outside  # noqa: F401
 from tests.views.stopped_clock import clock  # noqa: F401
 from workspaces.models import (
-    PLATFORM,
     BillingAgreement,
     ComputeProfile,
     Host,
@@ -24,14 +22,9 @@ from workspaces.models import (
     PriceOverride,
     ProfileLocation,
     ProviderAccount,
-    StepPlan,
-    Workspace,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_outside", "empty_queues")]
-HTMX = {"HX-Request": "true"}
-# How a mark says that a profile can be had.
-CHECK = 'data-tone="ok"><svg class="icon" aria-hidden="true"><use href="#i-check"/>'
 
 
 @pytest.fixture
@@ -42,33 +35,6 @@ def alices(client, alice):
 @pytest.fixture
 def shelf(workspace):
     return price_rows.shelf(workspace)
-
-
-def url(workspace) -> str:
-    return f"/workspaces/{workspace.pk}/profiles"
-
-
-def row(answer, name: str) -> str:
-    """The markup of one profile's row."""
-    rows = re.findall(r"<tr[^>]*>(?:(?!</tr>).)*?</tr>", answer.content.decode(), re.DOTALL)
-    (found,) = [one for one in rows if f'<span class="name mono">{name}</span>' in one]
-    return found
-
-
-def words(markup: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", markup)).strip()
-
-
-def names(answer) -> list[str]:
-    return re.findall(r'<span class="name mono">([a-z0-9]+)</span>', answer.content.decode())
-
-
-def bar(answer) -> str:
-    return answer.content.decode().partition('id="order"')[2].partition("</form>")[0]
-
-
-def hidden(answer, name: str) -> str:
-    return re.search(rf'<input type="hidden" name="{name}" value="([^"]*)">', bar(answer))[1]
 
 
 # --- Who sees it ------------------------------------------------------------------------------------------------------
@@ -314,193 +280,6 @@ def test_choosing_answers_with_the_bar_alone_and_few_queries(
     assert 'value="mine-1"' in bar(answer)
     assert "profiles" not in names(answer)
     assert answer["HX-Replace-Url"].endswith(f"?location=hel1&profile={shelf['ccx23'].pk}")
-
-
-# --- The save bar -----------------------------------------------------------------------------------------------------
-def test_the_bar_repeats_the_price_line_and_the_clause(alices, workspace, shelf) -> None:
-    answer = alices.get(url(workspace), {"profile": shelf["ccx23"].pk})
-    shown = words(bar(answer).partition("<ul")[2].partition("</ul>")[0])
-    assert "ccx23 in fsn1: €25.07 a month at most. List €28.49. Price of KF-2026-03, clause 2." in shown
-    assert "€0.0402 an hour (list €0.0457, KF-2026-03, clause 3), €0.50 a month for its IPv4 address," in shown
-    assert "With its address at most €25.57 a month." in shown
-    assert hidden(answer, "confirmed_price") == "25.0712"
-    assert hidden(answer, "location") == "fsn1"
-    assert 'name="hostname" value="ledger-prod-w4"' in bar(answer)
-
-
-def test_nothing_is_chosen_at_first_and_a_strange_choice_is_none(alices, workspace, shelf) -> None:
-    for query in ({}, {"profile": uuid.uuid4()}, {"profile": "x"}):
-        answer = alices.get(url(workspace), query)
-        assert "Choose a profile to see what a host of it costs." in text(answer)
-        assert "Order 1 host" not in text(answer)
-
-
-def test_what_is_sold_out_has_no_button(alices, workspace, shelf) -> None:
-    price_rows.place(shelf["ccx23"], "fsn1", available=False)
-    whole = alices.get(url(workspace), {"profile": shelf["ccx23"].pk})
-    query = {"profile": shelf["ccx23"].pk, "location": "fsn1"}
-    alone = alices.get(url(workspace), query, headers=HTMX | {"HX-Target": "order"})
-    assert "ccx23 cannot be ordered: sold out in fsn1, available in hel1, nbg1." in text(whole)
-    assert "ccx23 cannot be ordered: sold out in fsn1." in text(alone)
-    for answer in (whole, alone):
-        assert "confirmed_price" not in answer.content.decode()
-
-
-def test_an_open_operation_a_closed_workspace_and_a_missing_key_are_told_before(alices, workspace, shelf) -> None:
-    query = {"profile": shelf["ccx23"].pk}
-    running = Operation.start(workspace, "upgrade", "Upgrade it", [StepPlan("a", "A")], actor=PLATFORM)
-    answer = alices.get(url(workspace), query)
-    assert "“Upgrade it” is open. A workspace has one operation at a time." in text(answer)
-    assert f'href="/operations/{running.pk}"' in bar(answer)
-    Operation.objects.all().delete()
-    ProviderAccount.objects.update(ssh_key=None)
-    assert "kestrel-cloud has no SSH key for new hosts." in text(alices.get(url(workspace), query))
-    Workspace.objects.update(state="gated")
-    assert "Hosts are ordered for active workspaces only." in text(alices.get(url(workspace), query))
-
-
-# --- Ordering ---------------------------------------------------------------------------------------------------------
-def order(client, workspace, chosen, **more):
-    form = {"profile": chosen.pk, "location": "fsn1", "hostname": "ledger-prod-w4", "confirmed_price": "25.0712"}
-    return client.post(url(workspace), form | more)
-
-
-@pytest.mark.parametrize("who", ["alice", "bob"])
-def test_an_order_starts_an_operation_with_the_confirmed_price(
-    client, request, who, workspace, shelf, django_capture_on_commit_callbacks
-) -> None:
-    cast.sign_in(client, request.getfixturevalue(who))
-    with django_capture_on_commit_callbacks(execute=True):
-        answer = order(client, workspace, shelf["ccx23"])
-    operation = Operation.objects.get()
-    assert (answer.status_code, answer["Location"]) == (303, f"/operations/{operation.pk}")
-    assert operation.kind == "host_order"
-    assert operation.title == "Order host ledger-prod-w4, ccx23 in fsn1"
-    monthly = next(one for one in operation.parameters["price"]["components"] if one["component"] == "monthly")
-    assert Decimal(monthly["agreed"]) == Decimal("25.0712")
-    assert (monthly["agreement"], monthly["clause"]) == ("KF-2026-03", "2")
-    assert operation.requested_by == str(request.getfixturevalue(who))
-    assert [job.args for job in django_rq.get_queue("operations").jobs] == [(str(operation.pk),)]
-
-
-def test_a_changed_price_shows_both_and_asks_again(alices, workspace, shelf) -> None:
-    price_rows.place(shelf["ccx23"], "fsn1", monthly=Decimal(30))
-    answer = order(alices, workspace, shelf["ccx23"])
-    assert answer.status_code == 409
-    assert "Confirmed was 25.0712, the price is €26.40 a month at most and €0.0402 an hour." in text(answer)
-    assert hidden(answer, "confirmed_price") == "26.40"
-    assert not Operation.objects.exists()
-    again = order(alices, workspace, shelf["ccx23"], confirmed_price=hidden(answer, "confirmed_price"))
-    assert again.status_code == 303
-
-
-def test_what_is_wrong_with_a_name_stands_at_the_field_and_keeps_what_was_typed(alices, workspace, shelf) -> None:
-    for typed, status in (("Ledger W4", 422), ("", 422), ("-w4", 422), ("ledger-prod-w3", 409)):
-        answer = order(alices, workspace, shelf["ccx23"], hostname=typed)
-        assert answer.status_code == status, typed
-        assert 'id="hostname-error"' in bar(answer)
-        assert f'value="{typed or "ledger-prod-w4"}"' in bar(answer)
-        assert 'href="#hostname"' in answer.content.decode()
-    assert not Operation.objects.exists()
-
-
-@pytest.mark.parametrize("price", ["", "NaN", "-1", "Infinity", "1e999999", "25,07", "x" * 5000])
-def test_a_price_that_is_none_orders_nothing(alices, workspace, shelf, price) -> None:
-    answer = order(alices, workspace, shelf["ccx23"], confirmed_price=price)
-    assert answer.status_code == 422 if price != "1e999999" else answer.status_code in (409, 422)
-    assert not Operation.objects.exists()
-
-
-def test_an_unknown_profile_place_or_none_orders_nothing(alices, workspace, shelf) -> None:
-    foreign = price_rows.profile(price_rows.account("fjord-cloud", of="Fjordline"), "ccx23")
-    for more, status in (
-        ({"profile": ""}, 422),
-        ({"profile": foreign.pk}, 409),
-        ({"profile": uuid.uuid4()}, 409),
-        ({"location": "atlantis"}, 409),
-    ):
-        assert order(alices, workspace, shelf["ccx23"], **more).status_code == status, more
-    assert not Operation.objects.exists()
-
-
-def test_a_refusal_links_to_the_operation_that_runs(alices, workspace, shelf) -> None:
-    running = Operation.start(workspace, "upgrade", "Upgrade it", [StepPlan("a", "A")], actor=PLATFORM)
-    answer = order(alices, workspace, shelf["ccx23"])
-    assert answer.status_code == 409
-    assert f'href="/operations/{running.pk}">Open the running operation' in answer.content.decode()
-
-
-def test_names_are_shown_as_text(alices, workspace, shelf) -> None:
-    Host.objects.filter(name="ledger-prod-w1").update(name="<b>w</b>")
-    ComputeProfile.objects.filter(name="cpx22").update(name="<i>cpx</i>")
-    body = alices.get(url(workspace), {"q": "<script>"}).content.decode()
-    assert "<script>&quot;" not in body
-    body = alices.get(url(workspace)).content.decode()
-    assert "<b>w</b>" not in body
-    assert "<i>cpx</i>" not in body
-    assert "&lt;i&gt;cpx&lt;/i&gt;" in body
-
-
-# --- Side by side -----------------------------------------------------------------------------------------------------
-def compare(client, workspace, *profiles, **more):
-    return client.get(f"{url(workspace)}/compare", {"profile": [one.pk for one in profiles]} | more)
-
-
-def test_three_are_compared_with_what_differs_and_what_is_cheapest(alices, workspace, shelf) -> None:
-    answer = compare(alices, workspace, shelf["ccx13"], shelf["ccx23"], shelf["cpx22"])
-    shown = text(answer)
-    assert "cpx22 is cheapest: €1.92 for 160 hours, €7.49 for a whole month." in shown
-    assert "vCPU 2 4 +2 2" in shown
-    assert "Memory 8 GB 16 GB +8 GB 4 GB −4 GB" in shown
-    assert "Per month at most €12.75 list €14.49, KF-2026-03, clause 2 €25.07" in shown
-    assert "160 hours of a month €3.27 €6.43 +€3.17 €1.92 cheapest −€1.35" in shown
-
-
-def test_the_estimate_knows_the_cap(alices, workspace, shelf) -> None:
-    price_rows.place(shelf["ccx33"], "fsn1", hourly=Decimal("0.01"), monthly=Decimal(50))
-    pair = (shelf["cpx22"], shelf["ccx33"])  # 0.012 to 7.49, and 0.0088 to 44
-    short = text(compare(alices, workspace, *pair, hours=100))
-    assert "ccx33 is cheapest: €0.88 for 100 hours, €6.55 for a whole month." in short
-    price_rows.place(shelf["ccx33"], "fsn1", hourly=Decimal("0.02"))
-    assert "cpx22 is cheapest: €1.20 for 100 hours, €7.49 for a whole month." in text(
-        compare(alices, workspace, *pair, hours=100)
-    )
-    assert "Capped after 625 hours never within a month" in text(compare(alices, workspace, *pair))
-
-
-def test_part_of_a_month_may_be_cheaper_elsewhere_than_all_of_it(alices, workspace, shelf) -> None:
-    price_rows.place(shelf["ccx33"], "fsn1", hourly=Decimal(1), monthly=Decimal(5))
-    answer = compare(alices, workspace, shelf["cpx22"], shelf["ccx33"], hours=2)
-    assert "2 hours: cpx22 is cheapest, €0.02. A whole month: ccx33 is cheapest, €4.40." in text(answer)
-
-
-def test_what_cannot_be_compared_is_said(alices, workspace, shelf) -> None:
-    assert "Tick two or three profiles" in text(compare(alices, workspace))
-    assert "One profile alone" in text(compare(alices, workspace, shelf["ccx13"]))
-    four = [shelf[name] for name in ("ccx13", "ccx23", "ccx33", "cpx22")]
-    assert "1 more was ticked and left out." in text(compare(alices, workspace, *four))
-    ProfileLocation.objects.filter(profile=shelf["ccx23"]).update(currency="USD")
-    shown = text(compare(alices, workspace, shelf["ccx13"], shelf["ccx23"]))
-    assert "They are priced in different currencies, so none is called the cheapest." in shown
-    assert "cheapest " not in shown.partition("What it comes to")[2]
-    ProfileLocation.objects.filter(profile=shelf["ccx13"], location="fsn1").delete()
-    shown = text(compare(alices, workspace, shelf["ccx13"], shelf["ccx33"]))
-    assert "Not all of them have a price at this location." in shown
-    assert "not sold in fsn1" in shown
-
-
-@pytest.mark.parametrize(
-    ("hours", "shown"), [("", 160), ("x", 160), ("0", 1), ("745", 744), ("-5", 160), ("99999", 160)]
-)
-def test_hours_are_those_of_one_month(alices, workspace, shelf, hours, shown) -> None:
-    answer = compare(alices, workspace, shelf["ccx13"], shelf["ccx23"], hours=hours)
-    assert f'name="hours" value="{shown}"' in answer.content.decode()
-
-
-def test_a_profile_of_another_organization_is_not_compared(alices, workspace, shelf) -> None:
-    foreign = price_rows.profile(price_rows.account("fjord-cloud", of="Fjordline"), "ccx99")
-    answer = compare(alices, workspace, shelf["ccx13"], foreign)
-    assert "ccx99" not in text(answer)
 
 
 # --- Cost -------------------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ JOBS: Final = {
     "profiles_tick": "Start a round of price lists",
     "run_preflight": "Look before an upgrade",
     "fetch_kubeconfig": "Fetch a kubeconfig",
+    "delete_left_server": "Delete a left server",
 }
 
 
