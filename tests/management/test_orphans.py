@@ -26,6 +26,11 @@ def run(*arguments: Any) -> str:
     return out.getvalue()
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.utils.timezone.now", lambda: cast.NOW)
+
+
 @pytest.fixture
 def account(workspace: Workspace) -> ProviderAccount:
     """An account with a price for ccx13 in fsn1, looked at just now."""
