@@ -14,6 +14,7 @@ import yaml
 from kubernetes import client, config
 
 from workspaces.simulators.clusters import Clusters
+from workspaces.simulators.clusters.bootstrap import MASTERS
 from workspaces.simulators.clusters.kinds import LEASES
 from workspaces.simulators.clusters.kubelets import micro
 from workspaces.simulators.faults import Faults
@@ -141,7 +142,7 @@ class LiveClusters:
             servers[label], admins[label] = self._files(label, self.clusters.managements[name].admin_kubeconfig())
         for label, key in tenants.items():
             tenant = next(m.tenants[key] for m in self.clusters.managements.values() if key in m.tenants)
-            servers[label], admins[label] = self._files(label, tenant.admin_kubeconfig(super_admin=True))
+            servers[label], admins[label] = self._files(label, tenant.admin_kubeconfig(MASTERS))
         client = Client(servers, admins)
         self._clients.append(client)
         return client

@@ -41,6 +41,7 @@ class Recorded:
 
 
 def without_managed_fields(value: Any) -> Any:
+    """The answer as the recordings keep it: they leave managedFields out, but where an exchange is about them."""
     if isinstance(value, dict):
         return {k: without_managed_fields(v) for k, v in value.items() if k != "managedFields"}
     return [without_managed_fields(v) for v in value] if isinstance(value, list) else value

@@ -13,7 +13,9 @@ import urllib.request
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-START_SECONDS = 30
+START_SECONDS = 120
+# A world of thousands takes its time to be added.
+ANSWER_SECONDS = 120
 
 
 class RunningWorld:
@@ -102,12 +104,20 @@ class RunningWorld:
         """The requests that arrived, oldest first; filters are patterns: service, target, method, path, fault."""
         return self._ask("GET", f"/journal?{urllib.parse.urlencode(filters)}")["entries"]
 
+    def counts(self):
+        """How many requests arrived since the start: {"kubernetes": {"GET": 12, ...}, ...}."""
+        return self._ask("GET", "/counts")
+
+    def certificate(self, cluster, days):
+        """A new kubeconfig of a management cluster, or of a tenant ("namespace/name"), that ends in so many days."""
+        return self._ask("POST", "/certificates", {"cluster": cluster, "days": days})["kubeconfig"]
+
     def _ask(self, method, path, document=None):
         data = None if document is None else json.dumps(document).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self.ready["control_url"] + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
                 return json.loads(response.read() or "null")
         except urllib.error.HTTPError as error:
             with error:

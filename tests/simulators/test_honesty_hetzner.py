@@ -15,7 +15,7 @@ from hcloud.server_types import ServerType
 from hcloud.zones import ZoneRecord
 
 from tests.simulators.hetzner_document import Account, document
-from workspaces.simulators import hetzner_collections, hetzner_commands, hetzner_servers, hetzner_zones
+from workspaces.simulators import hetzner_actions, hetzner_collections, hetzner_commands, hetzner_servers, hetzner_zones
 
 # Endpoints that answer 410 whatever the document says.
 GONE = {
@@ -48,7 +48,7 @@ def account(world):
 def served():
     """(method, path) of everything the simulator serves, names of parameters left out."""
     commands = {"/servers": hetzner_commands.COMMANDS, "/zones": hetzner_zones.COMMANDS}
-    for module in (hetzner_servers, hetzner_commands, hetzner_zones, hetzner_collections):
+    for module in (hetzner_actions, hetzner_servers, hetzner_commands, hetzner_zones, hetzner_collections):
         for route in module.routes(""):
             path, noun = route.path, "/" + route.path.split("/")[1]
             if path.startswith("/datacenters"):
@@ -91,7 +91,10 @@ def walk_the_servers(account):
     account.wait(id, "running")
     account.ok("POST", "/servers/{id}/actions/change_protection", {"delete": False, "rebuild": False}, id=id)
     account.ok("GET", "/servers/{id}/actions", id=id)
+    account.ok("GET", "/servers/{id}/actions", query="?sort=finished:desc&status=success&per_page=2", id=id)
     account.ok("GET", "/servers/{id}/actions/{action_id}", id=id, action_id=action)
+    account.ok("GET", "/servers/actions", query=f"?id={action}&sort=command")
+    account.ok("GET", "/servers/actions/{id}", id=action)
     account.ok("GET", "/actions", query=f"?id={action}")
     account.ok("GET", "/actions/{id}", id=action)
     account.ok("DELETE", "/servers/{id}", id=id)
@@ -117,6 +120,10 @@ def walk_the_zones(account):
     account.ok("POST", f"{rrset}/actions/change_ttl", {"ttl": 60}, **where)
     account.ok("POST", f"{rrset}/actions/change_protection", {"change": False}, **where)
     account.ok("DELETE", rrset, **where)
+    done = account.ok("GET", "/zones/{id_or_name}/actions", query="?sort=id:desc", **zone)["actions"]
+    account.ok("GET", "/zones/{id_or_name}/actions/{action_id}", action_id=done[0]["id"], **zone)
+    account.ok("GET", "/zones/actions", query="?sort=started:asc")
+    account.ok("GET", "/zones/actions/{id}", id=done[0]["id"])
     account.ok("DELETE", "/zones/{id_or_name}", **zone)
 
 

@@ -35,14 +35,11 @@ PLAIN_FILES = [
 OTHER_FORMS = "another representation (optional in the recordings); no client here asks for it"
 NO_BETA_APIS = "no simulated server runs with --runtime-config=api/all=true"
 NO_TYPES = "Deployments are not checked by type: nothing creates them but tests"
-NO_MANAGED_FIELDS = "owners of fields are kept, but not shown as managedFields"
 
 NOT_HONOURED: dict[str, dict[str, str]] = {
     "01-version-health-discovery.json": {"apis-aggregated": OTHER_FORMS},
     "02-tcp-create-get.json": {"get-metadata-only": OTHER_FORMS, "get-table": OTHER_FORMS},
     "05-tcp-server-side-apply.json": {
-        "managed-fields": NO_MANAGED_FIELDS,
-        "managed-fields-after": NO_MANAGED_FIELDS,
         "apply-incomplete-create": "the order of causes, which real servers do not keep (see create-missing-two)",
     },
     "10-authentication-rbac.json": {

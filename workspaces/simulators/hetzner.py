@@ -1,8 +1,9 @@
 """The simulated Hetzner Cloud: one listener, many projects told apart by their tokens.
 
-The endpoints live in hetzner_servers, hetzner_commands, hetzner_zones and hetzner_collections; how the API speaks in
-hetzner_protocol. Besides the faults every HTTP service knows (see faults.py), these are understood:
-resource_limit, maintenance and sold_out (answers of the API), action_failed (the action begun ends in an error),
+The endpoints live in hetzner_servers, hetzner_commands, hetzner_zones, hetzner_actions and hetzner_collections; how
+the API speaks in hetzner_protocol. Besides the faults every HTTP service knows (see faults.py), these are understood:
+resource_limit, maintenance and sold_out (answers of the API), token_readonly (the same, to what is no GET),
+action_failed (the action begun ends in an error),
 no_shutdown (the action of a shutdown succeeds, and the server goes on running as if its system did not listen).
 Paths in faults begin with /v1; the target is the project's name, "" for a token nobody knows.
 """
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from . import hetzner_catalogue, hetzner_collections, hetzner_commands, hetzner_servers, hetzner_zones
+from . import hetzner_actions, hetzner_catalogue, hetzner_collections, hetzner_commands, hetzner_servers, hetzner_zones
 from .faults import Faults, middleware
 from .hetzner_machines import FIRST_ID
 from .hetzner_project import PROJECT, Project
@@ -30,7 +31,9 @@ SERVER_LIMIT, RATE_LIMIT = 250, 3600
 TOKEN_CHARACTERS = string.ascii_letters + string.digits
 SEEDED = ("servers", "ssh_keys", "placement_groups", "volumes", "load_balancers", "zones")
 LIMITED: Final = {"limits": [{"name": "server_limit"}]}
+READ_ONLY: Final = ApiError(401, "token_readonly", "the token is only allowed to perform GET requests")
 SPOKEN: Final = {
+    "token_readonly": READ_ONLY,
     "resource_limit": ApiError(403, "resource_limit_exceeded", "server limit exceeded", LIMITED),
     "maintenance": ApiError(403, "maintenance", "cannot perform operation due to maintenance"),
     "sold_out": ApiError(412, "resource_unavailable", "the requested resource is currently unavailable"),
@@ -59,7 +62,7 @@ class Hetzner:
         meet = middleware(self._faults, self._journal, "hetzner", self._target)
         app = web.Application(middlewares=[meet, self._speak])
         app.on_response_prepare.append(self._sign)
-        for module in (hetzner_servers, hetzner_commands, hetzner_zones, hetzner_collections):
+        for module in (hetzner_actions, hetzner_servers, hetzner_commands, hetzner_zones, hetzner_collections):
             app.add_routes(module.routes(PREFIX))
         self._runner, self._port = await listen(app, self._port)
 
@@ -183,9 +186,11 @@ class Hetzner:
             raise ApiError(429, message=f"limit of {bucket.limit} requests per hour reached")
         if project is None:
             raise ApiError(401)
-        if read_only and request.method != "GET":
-            raise ApiError(401, "token_readonly", "the token is only allowed to perform GET requests")
-        fault = self._faults.hit("hetzner", project.name, request.method, request.path, SPOKEN)
+        reads = request.method == "GET"
+        if read_only and not reads:
+            raise READ_ONLY
+        kinds = SPOKEN.keys() - {"token_readonly"} if reads else SPOKEN.keys()
+        fault = self._faults.hit("hetzner", project.name, request.method, request.path, kinds)
         if fault:
             raise SPOKEN[fault.kind]
         self.follow()

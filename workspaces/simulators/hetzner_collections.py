@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 
 from .hetzner_catalogue import images, load_balancer_type, locations, pricing, server_types
-from .hetzner_project import Project, action_document, project_of
+from .hetzner_project import Project, project_of
 from .hetzner_protocol import ApiError, Document, check_labels, field, invalid, listing, read_object, stamp, taken
 from .hetzner_servers import placement_group_document
 
 CHANGELOG = "https://docs.hetzner.cloud/changelog"
 DATACENTERS_GONE = f"{CHANGELOG}#2026-06-02-datacenters-deprecated"
-ALL_ACTIONS_GONE = f"{CHANGELOG}#2025-01-30-listing-arbitrary-actions-in-the-actions-endpoint-is-removed"
 
 type Read = Callable[[Project], Iterable[Document]]
 
@@ -37,8 +36,6 @@ def routes(prefix: str) -> list[web.RouteDef]:
         web.post(f"{prefix}/placement_groups", _create_placement_group),
         web.delete(prefix + "/{table:ssh_keys|placement_groups|volumes|load_balancers}/{id}", _delete),
         web.get(f"{prefix}/pricing", _pricing),
-        web.get(f"{prefix}/actions", _actions),
-        web.get(prefix + "/actions/{id}", _action),
         web.route("*", prefix + "/datacenters{rest:.*}", _datacenters),
     ]
 
@@ -160,20 +157,6 @@ async def _delete(request: web.Request) -> web.Response:
 
 async def _pricing(request: web.Request) -> web.Response:
     return web.json_response({"pricing": pricing()})
-
-
-async def _actions(request: web.Request) -> web.Response:
-    wanted = request.query.getall("id", [])
-    if not wanted:
-        raise ApiError(410, details={"announcement": ALL_ACTIONS_GONE})
-    actions = project_of(request).records("actions")
-    # The one list without pages.
-    return web.json_response({"actions": [action_document(one) for one in actions if str(one["id"]) in wanted]})
-
-
-async def _action(request: web.Request) -> web.Response:
-    action = project_of(request).find("actions", request.match_info["id"], "action")
-    return web.json_response({"action": action_document(action)})
 
 
 async def _datacenters(request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from .hetzner_catalogue import known_types
 from .hetzner_project import action_document, action_fails, project_of
-from .hetzner_protocol import ApiError, Document, field, invalid, listing, read_object
+from .hetzner_protocol import ApiError, Document, field, invalid, read_object
 from .hetzner_servers import check_available, find_server, find_type
 
 
@@ -36,12 +36,10 @@ COMMANDS: Final = {
 
 
 def routes(prefix: str) -> list[web.RouteDef]:
-    """The endpoints under /servers/{id} that begin actions or show them."""
+    """The endpoints under /servers/{id} that begin actions."""
     server = prefix + "/servers/{id}"
     return [
         web.delete(server, _delete),
-        web.get(server + "/actions", _list_actions),
-        web.get(server + "/actions/{action}", _get_action),
         web.post(server + "/actions/change_type", _change_type),
         web.post(server + "/actions/change_protection", _change_protection),
         web.post(server + "/actions/{command}", _command),
@@ -128,16 +126,3 @@ async def _change_protection(request: web.Request) -> web.Response:
     action = project.begin("change_protection", [("server", record["id"])], 0)
     record["protection"] = wanted
     return web.json_response({"action": action_document(action)}, status=201)
-
-
-async def _list_actions(request: web.Request) -> web.Response:
-    project, record = project_of(request), find_server(request)
-    resource = {"id": record["id"], "type": "server"}
-    mine = [action for action in project.records("actions") if resource in action["resources"]]
-    return listing(request, "actions", [action_document(action) for action in mine], "status")
-
-
-async def _get_action(request: web.Request) -> web.Response:
-    find_server(request)
-    action = project_of(request).find("actions", request.match_info["action"], "action")
-    return web.json_response({"action": action_document(action)})

@@ -6,7 +6,7 @@ Source: the overview of docs.hetzner.cloud (errors, label selector, pagination, 
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -132,8 +132,18 @@ def _term(term: str) -> Callable[[dict[str, str]], bool]:
     return lambda labels: (key in labels) is not term.startswith("!")
 
 
-def listing(request: web.Request, noun: str, documents: Iterable[Document], *filters: str) -> web.Response:
-    """A list answer: filtered by `label_selector` and by the query parameters named, sorted, one page of it."""
+def listing(
+    request: web.Request,
+    noun: str,
+    documents: Iterable[Document],
+    *filters: str,
+    show: Callable[[Document], Document] = lambda document: document,
+    sorts: Collection[str] = ("id", "name", "created", "type"),
+) -> web.Response:
+    """A list answer: filtered by `label_selector` and by the query parameters named, sorted, one page of it.
+
+    `show` makes the documents of that page of what is listed, where that is dear.
+    """
     query = request.query
     chosen = [
         document
@@ -145,13 +155,15 @@ def listing(request: web.Request, noun: str, documents: Iterable[Document], *fil
         chosen = [document for document in chosen if matches(document["labels"])]
     for order in reversed(query.getall("sort", ["id:asc"])):
         name, _, direction = order.partition(":")
-        if name not in ("id", "name", "created", "type") or direction not in ("", "asc", "desc"):
+        if name not in sorts or direction not in ("", "asc", "desc"):
             raise invalid("sort", "is not one of the allowed values")
         chosen.sort(key=lambda document: document.get(name) or "", reverse=direction == "desc")
-    return _page(request, noun, chosen)
+    return _page(request, noun, chosen, show)
 
 
-def _page(request: web.Request, noun: str, documents: list[Document]) -> web.Response:
+def _page(
+    request: web.Request, noun: str, documents: list[Document], show: Callable[[Document], Document]
+) -> web.Response:
     page, size = _number(request, "page", 1, None), _number(request, "per_page", PER_PAGE, PER_PAGE_MAX)
     last = max(1, -(-len(documents) // size))
     pagination = {
@@ -162,7 +174,8 @@ def _page(request: web.Request, noun: str, documents: list[Document]) -> web.Res
         "last_page": last,
         "total_entries": len(documents),
     }
-    body = {noun: documents[(page - 1) * size : page * size], "meta": {"pagination": pagination}}
+    shown = [show(document) for document in documents[(page - 1) * size : page * size]]
+    body = {noun: shown, "meta": {"pagination": pagination}}
     targets = {"prev": pagination["previous_page"], "next": pagination["next_page"], "last": last}
     links = [f'<{_page_url(request, number)}>; rel="{rel}"' for rel, number in targets.items() if number]
     return web.json_response(body, headers={"Link": ", ".join(links)})

@@ -142,8 +142,10 @@ def find_server(request: web.Request) -> Document:
 async def _list(request: web.Request) -> web.Response:
     project = project_of(request)
     busy = project.busy("server")
-    shown = (server_document(project, record, busy) for record in project.records("servers"))
-    return listing(request, "servers", shown, "name", "status")
+    records = project.records("servers")
+    return listing(
+        request, "servers", records, "name", "status", show=lambda record: server_document(project, record, busy)
+    )
 
 
 async def _get(request: web.Request) -> web.Response:

@@ -116,7 +116,8 @@ def _document(zone: Document) -> Document:
     }
 
 
-def _find(request: web.Request) -> Document:
+def find_zone(request: web.Request) -> Document:
+    """The record of the zone the path names, by its id or name. Raises ApiError 404."""
     wanted = request.match_info["zone"]
     for zone in project_of(request).records("zones"):
         if wanted in (zone["name"], str(zone["id"])):
@@ -125,7 +126,7 @@ def _find(request: web.Request) -> Document:
 
 
 def _find_primary(request: web.Request) -> Document:
-    zone = _find(request)
+    zone = find_zone(request)
     if zone["mode"] != "primary":
         raise ApiError(422, "incorrect_zone_mode", "this operation is not supported for this zone's mode")
     return zone
@@ -149,7 +150,7 @@ async def _list(request: web.Request) -> web.Response:
 
 
 async def _get(request: web.Request) -> web.Response:
-    return web.json_response({"zone": _document(_find(request))})
+    return web.json_response({"zone": _document(find_zone(request))})
 
 
 async def _create(request: web.Request) -> web.Response:
@@ -174,13 +175,13 @@ async def _create(request: web.Request) -> web.Response:
 
 
 async def _update(request: web.Request) -> web.Response:
-    zone, body = _find(request), await read_object(request)
+    zone, body = find_zone(request), await read_object(request)
     zone["labels"] = check_labels(body.get("labels", zone["labels"]))
     return web.json_response({"zone": _document(zone)})
 
 
 async def _delete(request: web.Request) -> web.Response:
-    project, zone = project_of(request), _find(request)
+    project, zone = project_of(request), find_zone(request)
     if zone["protection"]["delete"]:
         raise ApiError(423, "protected", "zone deletion is protected")
     del project.tables["zones"][zone["id"]]
@@ -192,12 +193,12 @@ def _shown(zone: Document, rrset: Document) -> Document:
 
 
 async def _list_rrsets(request: web.Request) -> web.Response:
-    zone = _find(request)
+    zone = find_zone(request)
     return listing(request, "rrsets", (_shown(zone, rrset) for rrset in zone["rrsets"].values()), "name", "type")
 
 
 async def _get_rrset(request: web.Request) -> web.Response:
-    zone = _find(request)
+    zone = find_zone(request)
     return web.json_response({"rrset": _shown(zone, _find_rrset(request, zone))})
 
 
@@ -211,7 +212,7 @@ async def _create_rrset(request: web.Request) -> web.Response:
 
 
 async def _update_rrset(request: web.Request) -> web.Response:
-    zone, body = _find(request), await read_object(request)
+    zone, body = find_zone(request), await read_object(request)
     rrset = _find_rrset(request, zone)
     rrset["labels"] = check_labels(body.get("labels", rrset["labels"]))
     return web.json_response({"rrset": _shown(zone, rrset)})

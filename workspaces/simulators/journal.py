@@ -6,7 +6,7 @@ tests and by people, never by the simulators themselves.
 
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -32,11 +32,13 @@ class Entry:
 
 
 class Journal:
-    """The last 200,000 requests, oldest first. `writes` counts those that may have changed something."""
+    """The last 200,000 requests, oldest first. `writes` counts those that may have changed something, `counts` all of
+    them ever, by service and method."""
 
     def __init__(self, size: int = 200_000) -> None:
         self._entries: deque[Entry] = deque(maxlen=size)
         self.writes = 0
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     def record(
         self,
@@ -54,6 +56,7 @@ class Journal:
         entry = Entry(time.time(), service, target, method, path, status, body, fault)
         self._entries.append(entry)
         self.writes += method not in READING
+        self.counts[service, method] += 1
         return entry
 
     def entries(self, **filters: str) -> list[dict[str, Any]]:
@@ -72,7 +75,8 @@ class Journal:
 
 
 def routes(journal: Journal) -> list[web.RouteDef]:
-    """`GET /journal?service=&target=&method=&path=&fault=` → `{"entries": [...]}`."""
+    """`GET /journal?service=&target=&method=&path=&fault=` → `{"entries": [...]}`; `GET /counts` → how many requests
+    ever arrived, `{"kubernetes": {"GET": 12, …}, …}`."""
 
     async def listing(request: web.Request) -> web.Response:
         filters = {name: value for name, value in request.query.items() if value}
@@ -81,4 +85,10 @@ def routes(journal: Journal) -> list[web.RouteDef]:
         except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
 
-    return [web.get("/journal", listing)]
+    async def counts(request: web.Request) -> web.Response:
+        found: dict[str, dict[str, int]] = {}
+        for (service, method), number in journal.counts.items():
+            found.setdefault(service, {})[method] = number
+        return web.json_response(found)
+
+    return [web.get("/journal", listing), web.get("/counts", counts)]

@@ -63,6 +63,7 @@ class World:
         await self.hosts.start()
         app = web.Application(client_max_size=64 << 20)
         app.add_routes([web.get("/ready", self._get_ready), web.post("/world", self._post_world)])
+        app.add_routes([web.post("/certificates", self._post_certificates)])
         app.add_routes(faults_control.routes(self.faults))
         app.add_routes(journal_control.routes(self.journal))
         self._control, self._control_port = await listen(app, self._control_port)
@@ -96,7 +97,7 @@ class World:
                     await part.add(described)
             self.save()
             ready = self.ready()
-            _replace(self._dir / "ready.json", json.dumps(ready, indent=1))
+            _replace(self._dir / "ready.json", json.dumps(ready))
         return ready
 
     def ready(self) -> dict[str, Any]:
@@ -159,6 +160,16 @@ class World:
             return web.json_response(await self.add(await request.json()))
         except (ValueError, KeyError, TypeError) as error:
             return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
+
+    async def _post_certificates(self, request: web.Request) -> web.Response:
+        """`{"cluster": a management cluster or "namespace/name", "days": 0.5}` → `{"kubeconfig": …}`."""
+        try:
+            asked = await request.json()
+            kubeconfig = self.clusters.issue_certificate(asked["cluster"], float(asked["days"]))
+        except (ValueError, KeyError, TypeError) as error:
+            return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
+        self.save()
+        return web.json_response({"kubeconfig": kubeconfig})
 
 
 def _replace(path: Path, text: str) -> None:

@@ -14,9 +14,15 @@ Faults understood here besides those of the middleware, all of service "kubernet
   webhooks that must not fail refuse what they are asked about.
 - `lost_node` (a node's name, or "namespace/name/node"): its kubelet falls silent.
 
+Every object is answered with its managedFields: `ownership` keeps who owns what of objects that somebody asked to
+change, `writers` names the controllers that wrote the others.
+
 A `refuse` or `hang` of all of a tenant's requests keeps Kamaji and the hosts out too. An upgrade also hangs without a
 fault: at a version whose patch number is above 60 (no such image), with the annotation kamaji.clastix.io/paused, with a
 DataStore whose status says so, and a drain at a budget whose spec allows nothing. All of it ends when its cause does.
+
+A client certificate that ended is answered 401: `certificate_days` of a management cluster or tenant in the world's
+file, or POST /certificates while the world runs. A tenant with `"served": false` is only its TenantControlPlane.
 """
 
 from workspaces.simulators.clusters.fleet import Clusters

@@ -3,6 +3,8 @@ roles."""
 
 import base64
 import secrets
+import ssl
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -49,13 +51,15 @@ class Access:
         return token
 
     def authenticate(self, certificate: dict[str, Any] | None, authorization: str) -> User:
-        """Nobody is anonymous; raises 401 for a token that is not (or no longer) known."""
+        """Nobody is anonymous; raises 401 for a token that is not (or no longer) known and a certificate that ended."""
         if authorization:
             kind, _, token = authorization.partition(" ")
             if kind.lower() != "bearer" or not token:
                 raise unauthorized()
             return self._token_user(token)
         if certificate and certificate.get("subject"):
+            if ssl.cert_time_to_seconds(certificate["notAfter"]) < time.time():
+                raise unauthorized()
             parts = [pair for rdn in certificate["subject"] for pair in rdn]
             names = [value for key, value in parts if key == "commonName"]
             groups = tuple(value for key, value in parts if key == "organizationName")

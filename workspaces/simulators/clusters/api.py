@@ -7,29 +7,34 @@ tokens are hooks.
 import secrets
 from collections.abc import Callable
 
-from workspaces.simulators.clusters import apply, checks, errors, strategies
+from workspaces.simulators.clusters import checks, errors, strategies
 from workspaces.simulators.clusters.deletion import Deletion
 from workspaces.simulators.clusters.kinds import CONTROL_PLANES, NAMESPACES, Resource
+from workspaces.simulators.clusters.managed_fields import managed_fields, of_owners
+from workspaces.simulators.clusters.ownership import Owners, Ownership
+from workspaces.simulators.clusters.rendering import Rendering, as_item
 from workspaces.simulators.clusters.requests import Answer, Call, decode, options_of
 from workspaces.simulators.clusters.scale import as_scale
 from workspaces.simulators.clusters.selectors import field_selector, label_selector
 from workspaces.simulators.clusters.store import Document, Store
 from workspaces.simulators.clusters.updates import Updates
 from workspaces.simulators.clusters.webhook import Webhook, admit
+from workspaces.simulators.clusters.writers import Writers
 
 
 class Api:
-    """One API server's verbs. `hooks` handles subresources by (plural, subresource); `present` shows an object as
-    of now."""
+    """One API server's verbs. `hooks` handles subresources by (plural, subresource); `present` gives an object as
+    of now, `shown` as it is answered."""
 
-    def __init__(self, store: Store, webhook: Webhook | None) -> None:
+    def __init__(self, store: Store, webhook: Webhook | None, writers: Writers) -> None:
         self.store, self.webhook = store, webhook
         self.deletion = Deletion(store)
         self.hooks: dict[tuple[str, str], Callable[[Call], Answer]] = {}
         self.bookmark_seconds = 10.0
         self.present: Callable[[Resource, Document], Document] = lambda resource, document: document
-        self._ownership = apply.Ownership()
-        self._updates = Updates(store, webhook, self._ownership, self.deletion, self._create)
+        self.ownership = Ownership(store, writers)
+        self.rendering = Rendering(store, lambda resource, held: self.present(resource, held), self.shown)
+        self._updates = Updates(store, webhook, self.ownership, self.deletion, self._create)
 
     def handle(self, call: Call) -> Answer:
         """Any verb but list and watch; raises ApiError."""
@@ -44,10 +49,11 @@ class Api:
         if call.verb in ("update", "patch") and call.name:
             answer = self._updates.put(call) if call.verb == "update" else self._updates.patch(call)
             if call.subresource != "scale":
-                answer.body = self.present(call.resource, answer.body)
+                answer.body = self.shown(call.resource, answer.body, answer.owners)
             return answer
         if call.verb == "delete" and not call.subresource:
-            return Answer(200, self.deletion.delete(call, self.existing(call)))
+            body = self.deletion.delete(call, self.existing(call))
+            return Answer(200, self.shown(call.resource, body) if body["kind"] == call.resource.kind else body)
         if call.verb == "deletecollection":
             return self.delete_collection(call)
         raise errors.method_not_allowed()
@@ -59,8 +65,16 @@ class Api:
         return document
 
     def read(self, call: Call) -> Answer:
-        document = self.present(call.resource, self.existing(call))
-        return Answer(200, as_scale(call.resource, document) if call.subresource == "scale" else document)
+        document = self.existing(call)
+        if call.subresource == "scale":
+            return Answer(200, as_scale(call.resource, document))
+        return Answer(200, self.shown(call.resource, document))
+
+    def shown(self, resource: Resource, document: Document, owners: Owners | None = None) -> Document:
+        """An object as it is answered: as of now, with managedFields (of `owners`, when it was not stored)."""
+        managed = of_owners(resource, owners) if owners else managed_fields(self.ownership, resource, document)
+        document = self.present(resource, document)
+        return {**document, "metadata": {**document["metadata"], "managedFields": managed}}
 
     def delete_collection(self, call: Call) -> Answer:
         """Deletes what a LIST with the same query would show, and answers that list."""
@@ -75,17 +89,17 @@ class Api:
         return Answer(200, self.as_list(call.resource, found, metadata))
 
     def as_list(self, resource: Resource, documents: list[Document], metadata: Document) -> Document:
-        """Items of custom resources carry kind and apiVersion, those of built-in kinds do not."""
-        shown = [self.present(resource, d) for d in documents]
-        if not resource.custom:
-            shown = [{k: v for k, v in d.items() if k not in ("kind", "apiVersion")} for d in shown]
+        """A list of objects that are stored no more; others are written by `rendering`."""
+        shown = [as_item(resource, self.shown(resource, d)) for d in documents]
         head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version}
         return {**head, "metadata": metadata, "items": shown}
 
     def create(self, call: Call) -> Answer:
         answer = self._create(call)
+        owners = self.ownership.created(call, answer.body)
         if not call.dry_run:
-            self._ownership.updated(call, answer.body, None)
+            self.ownership.keep(answer.body, owners)
+        answer.body = self.shown(call.resource, answer.body, owners)
         return answer
 
     def _create(self, call: Call) -> Answer:

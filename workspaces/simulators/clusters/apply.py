@@ -1,7 +1,4 @@
-"""Server-side apply: which manager owns which field, and what an apply takes, leaves and drops.
-
-Ownership is kept beside the objects, per leaf field with lists as one leaf; metadata.managedFields is not shown.
-"""
+"""Server-side apply: what an apply takes, leaves, drops and refuses. Who owns what is kept in `ownership`."""
 
 import dataclasses
 from typing import Any
@@ -10,32 +7,9 @@ import yaml
 
 from workspaces.simulators.clusters import patches
 from workspaces.simulators.clusters.errors import ApiError, bad_request, invalid_options
+from workspaces.simulators.clusters.ownership import APPLY, UPDATE, Held, Manager, Owners, Path, owned_leaves
 from workspaces.simulators.clusters.requests import Call
-from workspaces.simulators.clusters.store import Document
-
-Path = tuple[str, ...]
-Manager = tuple[str, str]
-"""name, operation (Apply or Update)."""
-UNOWNED = ("apiVersion", "kind", "status")
-IDENTITY = ("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields")
-
-
-def leaves(document: Any, path: Path = ()) -> dict[Path, Any]:
-    """Every leaf with its value; an empty object and a list are leaves."""
-    if not isinstance(document, dict) or not document:
-        return {path: document}
-    found: dict[Path, Any] = {}
-    for key, value in document.items():
-        found |= leaves(value, (*path, key))
-    return found
-
-
-def owned_leaves(document: Document) -> dict[Path, Any]:
-    body = {k: v for k, v in document.items() if k not in UNOWNED}
-    body["metadata"] = {k: v for k, v in document.get("metadata", {}).items() if k not in IDENTITY}
-    if not body["metadata"]:
-        del body["metadata"]
-    return leaves(body)
+from workspaces.simulators.clusters.store import Document, timestamp
 
 
 def decode(call: Call) -> Document:
@@ -67,52 +41,42 @@ def as_creation(call: Call, wanted: Document) -> Call:
     return dataclasses.replace(call, method="POST", name="", content_type="application/yaml", body=body)
 
 
-class Ownership:
-    """Field owners of one API server's objects, by uid."""
+def merged(call: Call, old: Document, wanted: Document, owners: Owners) -> Document:
+    """The object after the apply; raises 409 naming every conflict, unless forced."""
+    own = Manager(call.field_manager, APPLY)
+    asked = owned_leaves(wanted)
+    conflicts = _conflicts(call, old, asked, owners)
+    if conflicts and call.query.get("force") != "true":
+        raise conflict(call, conflicts)
+    document = patches.merge(old, {k: v for k, v in wanted.items() if k != "status"})
+    others = set().union(*(held.paths for manager, held in owners.items() if manager != own))
+    before = owners[own].paths if own in owners else frozenset()
+    for path in before - set(asked) - others:
+        _drop(document, path)
+    assert isinstance(document, dict)
+    return document
 
-    def __init__(self) -> None:
-        self._owners: dict[str, dict[Manager, set[Path]]] = {}
-        self._forced: dict[Manager, set[Path]] = {}
 
-    def updated(self, call: Call, stored: Document, old: Document | None) -> None:
-        """An update takes the fields it changed from every other manager."""
-        before, now = owned_leaves(old) if old else {}, owned_leaves(stored)
-        changed = {path for path in now if path not in before or before[path] != now[path]}
-        if not changed:
-            return
-        managers = self._owners.setdefault(stored["metadata"]["uid"], {})
-        for paths in managers.values():
-            paths -= changed
-        managers.setdefault((call.field_manager, "Update"), set()).update(changed)
+def owners_after(call: Call, stored: Document, old: Document | None, wanted: Document, owners: Owners) -> Owners:
+    """After a successful apply: its manager owns exactly what it named, and what it forced is taken from the others.
 
-    def applied(self, call: Call, stored: Document, wanted: Document) -> None:
-        """After a successful apply: its manager owns exactly what it named."""
-        paths = set(owned_leaves(wanted))
-        managers = self._owners.setdefault(stored["metadata"]["uid"], {})
-        for manager, held in managers.items():
-            taken = self._forced.get(manager, set())
-            if manager == (call.field_manager, "Update"):
-                taken = paths
-            held -= taken
-        self._forced = {}
-        managers[call.field_manager, "Apply"] = paths
+    An apply that changed nothing, neither a value nor an owner, leaves the times as they are.
+    """
+    own, asked = Manager(call.field_manager, APPLY), owned_leaves(wanted)
+    forced = _conflicts(call, old, asked, owners) if old is not None else {}
+    after: Owners = {}
+    for manager, held in owners.items():
+        if manager != own and (left := held.paths - frozenset(forced.get(manager, ()))):
+            after[manager] = Held(left, held.at)
+    paths = frozenset(asked)
+    same = own in owners and owners[own].paths == paths and stored == old
+    return after | {own: owners[own] if same else Held(paths, timestamp())}
 
-    def merged(self, call: Call, old: Document, wanted: Document) -> Document:
-        """The object after the apply; raises 409 naming every conflict, unless forced."""
-        managers = self._owners.get(old["metadata"]["uid"], {})
-        own: Manager = (call.field_manager, "Apply")
-        current, asked = owned_leaves(old), owned_leaves(wanted)
-        different = {path for path, value in asked.items() if path in current and current[path] != value}
-        conflicts = {m: sorted(paths & different) for m, paths in managers.items() if m != own and paths & different}
-        if conflicts and call.query.get("force") != "true":
-            raise conflict(call, conflicts)
-        self._forced = {m: set(paths) for m, paths in conflicts.items()}
-        document = patches.merge(old, {k: v for k, v in wanted.items() if k != "status"})
-        others = set().union(*(paths for m, paths in managers.items() if m != own))
-        for path in managers.get(own, set()) - set(asked) - others:
-            _drop(document, path)
-        assert isinstance(document, dict)
-        return document
+
+def _conflicts(call: Call, old: Document, asked: dict[Path, Any], owners: Owners) -> dict[Manager, list[Path]]:
+    own, current = Manager(call.field_manager, APPLY), owned_leaves(old)
+    different = {path for path, value in asked.items() if path in current and current[path] != value}
+    return {m: sorted(held.paths & different) for m, held in owners.items() if m != own and held.paths & different}
 
 
 def _drop(document: Document, path: Path) -> None:
@@ -128,8 +92,10 @@ def _drop(document: Document, path: Path) -> None:
 
 def conflict(call: Call, conflicts: dict[Manager, list[Path]]) -> ApiError:
     causes, texts = [], []
-    for (name, operation), paths in sorted(conflicts.items()):
-        label = f'"{name}"' + (f" using {call.resource.api_version}" if operation == "Update" else "")
+    for manager, paths in sorted(conflicts.items()):
+        through = f' with subresource "{manager.subresource}"' if manager.subresource else ""
+        using = f" using {call.resource.api_version}" if manager.operation == UPDATE else ""
+        label = f'"{manager.name}"{through}{using}'
         for path in paths:
             shown = "." + ".".join(path)
             causes.append({"reason": "FieldManagerConflict", "message": f"conflict with {label}", "field": shown})

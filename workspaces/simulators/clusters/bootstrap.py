@@ -14,7 +14,7 @@ from workspaces.simulators.clusters.store import Document, Store
 from workspaces.simulators.clusters.strategies import prepare
 
 BASIC_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-CLUSTER_ADMINS = "kubeadm:cluster-admins"
+CLUSTER_ADMINS, MASTERS = "kubeadm:cluster-admins", "system:masters"
 RBAC = "rbac.authorization.k8s.io"
 JOINING = "system:bootstrappers:kubeadm:default-node-token"
 """The group of who shows a bootstrap token made for joining."""

@@ -11,11 +11,12 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from workspaces.simulators.clusters import yaml_text
 
 CA_DAYS = 3650
 LEAF_DAYS = 365
@@ -64,7 +65,7 @@ class Authority:
     def issue(
         self, common_name: str, organizations: tuple[str, ...] = (), days: float = LEAF_DAYS
     ) -> tuple[bytes, bytes]:
-        """A client certificate and its key, both PEM."""
+        """A client certificate and its key, both PEM. It is expired already when `days` is negative."""
         key = ec.generate_private_key(ec.SECP256R1())
         return self._leaf(_name(common_name, organizations), key, server=False, days=days), _key_pem(key)
 
@@ -89,11 +90,13 @@ class Authority:
             "contexts": [{"name": f"{user}@kubernetes", "context": {"cluster": "kubernetes", "user": user}}],
             "preferences": {},
         }
-        return yaml.safe_dump(document, sort_keys=False)
+        return yaml_text.dump(document, sort_keys=False)
 
     def client_kubeconfig(self, server: str, user: str, organizations: tuple[str, ...], days: float = LEAF_DAYS) -> str:
         """A kubeconfig with a newly issued client certificate, good for so many days."""
-        certificate, key = self.issue(user, organizations, days)
+        return self.certificate_kubeconfig(server, user, *self.issue(user, organizations, days))
+
+    def certificate_kubeconfig(self, server: str, user: str, certificate: bytes, key: bytes) -> str:
         encoded = [base64.b64encode(part).decode() for part in (certificate, key)]
         return self.kubeconfig(server, user, {"client-certificate-data": encoded[0], "client-key-data": encoded[1]})
 
@@ -102,7 +105,7 @@ class Authority:
         cluster = {"certificate-authority-data": base64.b64encode(self.pem).decode(), "server": server}
         named = [{"cluster": cluster, "name": ""}]
         document = {"apiVersion": "v1", "clusters": named, "contexts": None, "current-context": "", "kind": "Config"}
-        return yaml.safe_dump(document | {"preferences": {}, "users": None})
+        return yaml_text.dump(document | {"preferences": {}, "users": None})
 
     def destroy(self) -> None:
         """The key and the certificates are gone: nothing this CA signed is of use any more."""
@@ -111,13 +114,14 @@ class Authority:
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
+        end = now + timedelta(days=days)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(days=days))
+            .not_valid_before(min(now, end) - timedelta(minutes=5))
+            .not_valid_after(end)
         )
 
     def _self_signed(self, name: str) -> x509.Certificate:

@@ -81,6 +81,18 @@ class Clusters:
                     management.look_again()
             await asyncio.sleep(min(LOOK_SECONDS, self._phase / 4))
 
+    def issue_certificate(self, cluster: str, days: float) -> str:
+        """The kubeconfig of a management cluster, or of a tenant ("namespace/name"), with a new client certificate
+        that ends in so many days; a tenant's is put into its Secret. Raises KeyError for a cluster that is not there.
+        """
+        if cluster in self.managements:
+            self.managements[cluster].issue_certificate(days)
+            return self.managements[cluster].kubeconfig()
+        for management in self.managements.values():
+            if cluster in management.tenants:
+                return management.reissue(cluster, days)
+        raise KeyError(cluster)
+
     # The kubelet side, called by hosts ----------------------------------------------------------------------------
 
     def _tenant(self, cluster: str) -> Tenant | None:

@@ -4,6 +4,7 @@ When they change is decided in `kamaji`; how they look is in `documents`.
 """
 
 from workspaces.simulators.clusters import documents
+from workspaces.simulators.clusters.bootstrap import CLUSTER_ADMINS, MASTERS
 from workspaces.simulators.clusters.kinds import CONTROL_PLANES, DEPLOYMENTS, PODS, SECRETS, SERVICES
 from workspaces.simulators.clusters.store import Document, Store, timestamp
 from workspaces.simulators.clusters.tenant import Tenant
@@ -15,10 +16,10 @@ class Installation:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def issue_kubeconfig(self, document: Document, tenant: Tenant) -> None:
-        """A new admin kubeconfig Secret; certificates issued before stay valid."""
+    def issue_kubeconfig(self, document: Document, tenant: Tenant, days: float | None = None) -> None:
+        """A new admin kubeconfig Secret, good for so many days; certificates issued before stay valid."""
         name = f"{document['metadata']['name']}-admin-kubeconfig"
-        admin, super_admin = tenant.admin_kubeconfig(), tenant.admin_kubeconfig(super_admin=True)
+        admin, super_admin = (tenant.admin_kubeconfig(group, days) for group in (CLUSTER_ADMINS, MASTERS))
         metadata = document["metadata"]
         internal = f"https://{metadata['name']}.{metadata['namespace']}.svc:{documents.PORT}"
         server = f"https://{tenant.server.endpoint}"

@@ -5,7 +5,6 @@ comes next, so a simulator that is stopped in the middle of an upgrade goes on w
 no_capacity, not_ready, and elsewhere webhook_down (`webhook`) and datastore_down (`data_stores`).
 """
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from workspaces.simulators.clusters import documents
 from workspaces.simulators.clusters.data_stores import DataStores
 from workspaces.simulators.clusters.installation import Installation
 from workspaces.simulators.clusters.kinds import CONTROL_PLANES, SECRETS
-from workspaces.simulators.clusters.kubelets import minor_of
+from workspaces.simulators.clusters.plans import missing_image, plannable, woken
 from workspaces.simulators.clusters.store import Change, Document, Store
 from workspaces.simulators.clusters.tenant import Tenant
 from workspaces.simulators.clusters.timers import Timers
@@ -23,13 +22,11 @@ from workspaces.simulators.faults import Faults
 PAUSED = "kamaji.clastix.io/paused"
 STALE_PHASES, PROVISION_PHASES, ROLL_PHASES, SOOT_PHASES, DELETE_PHASES = 0.15, 1.0, 0.5, 0.5, 0.5
 STALE_SECONDS = 0.05
-HIGHEST_PATCH = 60
-"""Images of higher patch numbers do not exist in any registry."""
 
 
 class Kamaji:
     """The controller of the management cluster `cluster`. `tenant` gives the tenant of a control plane, making one
-    when asked to."""
+    when asked to; those that are `resting` have none until somebody changes them."""
 
     def __init__(
         self,
@@ -45,19 +42,24 @@ class Kamaji:
         self._cluster, self._store, self._timers, self._faults = cluster, store, timers, faults
         self._webhook, self._data_stores = webhook, data_stores
         self._tenant, self._forget = tenant, forget
-        self._installed = Installation(store)
+        self.installed = Installation(store)
+        self.resting: set[tuple[str, str]] = set()
         store.subscribe(self._changed)
 
     def _changed(self, change: Change) -> None:
         if change.resource == CONTROL_PLANES and change.kind != "DELETED":
             metadata = change.document["metadata"]
             key = (metadata["namespace"], metadata["name"])
+            if key in self.resting and not woken(change):
+                return
+            self.resting.discard(key)
             self._reconcile_later(*key)
 
     def look_again(self) -> None:
         """Faults were added or removed, or the simulator was restarted."""
         for document in self._store.list(CONTROL_PLANES):
-            self._reconcile_later(document["metadata"]["namespace"], document["metadata"]["name"])
+            if (key := self._key(document)) not in self.resting:
+                self._reconcile_later(*key)
 
     def _reconcile_later(self, namespace: str, name: str) -> None:
         """Not at once: just after a change the object shows its old status for a moment."""
@@ -121,12 +123,12 @@ class Kamaji:
         key = self._key(document)
         if status == "Upgrading":
             problem = self._problem(key, wanted)
-            self._installed.set_pods(document, "surge", problem)
+            self.installed.set_pods(document, "surge", problem)
             if not problem:
                 self._later(key, "overlap", ROLL_PHASES, self._overlap)
         elif status in ("NotReady", "Sleeping") and not tenant.server.listening:
             self._later(key, "recover", ROLL_PHASES, self._recover)
-        elif tenant.reachable and _plannable(installed, wanted):
+        elif tenant.reachable and plannable(installed, wanted):
             tenant.started = wanted
             self._show(document, "Upgrading", installed)
 
@@ -152,8 +154,10 @@ class Kamaji:
             return
         if tenant.version != wanted or tenant.rolling:
             tenant.roll_over(wanted)
-        self._installed.set_pods(document, "done")
+        self.installed.set_pods(document, "done")
         self._show(document, "Ready", wanted)
+        if document["status"].get("controlPlaneEndpoint", "") not in ("", tenant.server.endpoint):
+            self.move(document, tenant)  # one that rested was served nowhere
 
     def _recover(self, document: Document) -> None:
         """A control plane that was down serves again: its rollout goes on, or is planned only now."""
@@ -177,7 +181,7 @@ class Kamaji:
         """Sleeping reports the version of the spec at once, although nothing ran."""
         tenant.serve(False)
         tenant.version, tenant.rolling, tenant.started = wanted, "", ""
-        self._installed.set_pods(document, "none")
+        self.installed.set_pods(document, "none")
         self._show(document, "Sleeping", wanted, ready=0)
 
     def _settle(self, document: Document, tenant: Tenant) -> None:
@@ -192,7 +196,7 @@ class Kamaji:
         """The asynchronous rest: ConfigMaps in the tenant, and the admin kubeconfig issued anew."""
         tenant = self._tenant(document)
         tenant.write_kubeadm_config()
-        self._installed.issue_kubeconfig(document, tenant)
+        self.installed.issue_kubeconfig(document, tenant)
 
     # Pieces -------------------------------------------------------------------------------------------------------
 
@@ -222,14 +226,14 @@ class Kamaji:
 
     def adopt(self, document: Document, tenant: Tenant) -> None:
         """A control plane of the world that is Ready from the beginning: its Secret, Deployment, Service and Pods."""
-        self._installed.issue_kubeconfig(document, tenant)
-        self._installed.set_pods(document, "done")
+        self.installed.issue_kubeconfig(document, tenant)
+        self.installed.set_pods(document, "done")
 
     def move(self, document: Document, tenant: Tenant) -> None:
         """The tenant is served at another address than before: its status, kubeconfig and ConfigMaps say so."""
         endpoint = tenant.server.endpoint
         self._edit(document, lambda held: held["status"].update(controlPlaneEndpoint=endpoint))
-        self._installed.issue_kubeconfig(document, tenant)
+        self.installed.issue_kubeconfig(document, tenant)
         tenant.write_kubeadm_config()
 
     def _finalize(self, namespace: str, name: str) -> None:
@@ -271,7 +275,7 @@ class Kamaji:
         """What keeps the new pods of a rollout from starting, as in `documents.pod`; "" when nothing does."""
         if self._active(key, "no_capacity") or self._faults.active("kubernetes", self._cluster, "no_capacity"):
             return "capacity"
-        return "image" if self._active(key, "upgrade_hang") or _missing_image(wanted) else ""
+        return "image" if self._active(key, "upgrade_hang") or missing_image(wanted) else ""
 
     def _secret(self, document: Document) -> Document | None:
         name = document["status"].get("kubeconfig", {}).get("admin", {}).get("secretName", "")
@@ -280,15 +284,3 @@ class Kamaji:
     @staticmethod
     def _store_state(document: Document) -> str:
         return str(document["status"]["kubernetesResources"]["version"]["status"])
-
-
-def _missing_image(version: str) -> bool:
-    match = re.fullmatch(r"v\d+\.\d+\.(\d+)(-.*)?", version)
-    return match is None or int(match[1]) > HIGHEST_PATCH
-
-
-def _plannable(installed: str, wanted: str) -> bool:
-    """Kamaji plans an upgrade to the same or the next minor only; anything else stays Ready at the old version for
-    ever."""
-    old, new = minor_of(installed), minor_of(wanted)
-    return new in (old, (old[0], old[1] + 1))

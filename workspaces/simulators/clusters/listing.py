@@ -46,8 +46,8 @@ def _key(document: Document) -> str:
     return "/".join(key_of(document))
 
 
-def listed(api: Api, call: Call) -> Document:
-    """The answer of a LIST; raises 400, 410, 422 or 504 in the server's words."""
+def listed(api: Api, call: Call) -> bytes:
+    """The answer of a LIST, as JSON; raises 400, 410, 422 or 504 in the server's words."""
     chosen, limit, store = selection(call), number(call, "limit"), api.store
     version, items = store.version, None
     token = call.query.get("continue", "")
@@ -72,7 +72,7 @@ def listed(api: Api, call: Call) -> Document:
             metadata["remainingItemCount"] = rest
     elif call.resource.custom:
         metadata["continue"] = ""
-    return api.as_list(call.resource, page, metadata)
+    return api.rendering.page(call.resource, page, metadata)
 
 
 def _paged(store: Store, version: int, start: str) -> tuple[int, list[Document] | None]:
@@ -180,7 +180,7 @@ class Watch:
         return self._shown("DELETED" if not now else "MODIFIED" if before else "ADDED", change.document)
 
     def _shown(self, kind: str, document: Document) -> Document:
-        return {"type": kind, "object": self._api.present(self._call.resource, document)}
+        return {"type": kind, "object": self._api.shown(self._call.resource, document)}
 
     def _bookmark(self, annotations: Document | None = None) -> Document:
         resource, metadata = self._call.resource, {"resourceVersion": str(self._api.store.version)}

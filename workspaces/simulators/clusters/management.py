@@ -7,7 +7,7 @@ from pathlib import Path
 from workspaces.simulators.clusters import documents
 from workspaces.simulators.clusters.access import Access
 from workspaces.simulators.clusters.api import Api
-from workspaces.simulators.clusters.bootstrap import add_basics, add_namespace, add_service_account, bind
+from workspaces.simulators.clusters.bootstrap import MASTERS, add_basics, add_namespace, add_service_account, bind
 from workspaces.simulators.clusters.certificates import Authority
 from workspaces.simulators.clusters.data_stores import DataStores
 from workspaces.simulators.clusters.definitions import DATA_STORE, DEFINITIONS
@@ -29,15 +29,19 @@ from workspaces.simulators.clusters.tenant import Tenant
 from workspaces.simulators.clusters.timers import Timers
 from workspaces.simulators.clusters.tokens import TokenRequests
 from workspaces.simulators.clusters.webhook import Webhook
+from workspaces.simulators.clusters.writers import MANAGEMENT, Writers
 from workspaces.simulators.faults import Faults
 from workspaces.simulators.journal import Journal
 
 CONSOLE = ("kamaji-system", "console")
+NOWHERE = "127.0.0.1:9"
+USER = ("console", (MASTERS,))
 
 
 class Management:
     """The cluster of a world's `management_clusters` entry; `"kamaji": false` leaves only the API server and the
-    CRDs, `"anonymous": false` is --anonymous-auth=false."""
+    CRDs, `"anonymous": false` is --anonymous-auth=false. With `certificate_days` its kubeconfig holds a client
+    certificate that is good for so long instead of a token."""
 
     def __init__(
         self, spec: Document, faults: Faults, journal: Journal, directory: Path, phase: float, port: int = 0
@@ -55,7 +59,8 @@ class Management:
             self.kamaji = Kamaji(
                 self.name, self.store, self.timers, faults, webhook, data_stores, self._tenant_of, self._forget
             )
-        self.api = Api(self.store, webhook)
+        self.writers = Writers(MANAGEMENT)
+        self.api = Api(self.store, webhook, self.writers)
         self.api.present = data_stores.present
         self.api.bookmark_seconds = min(10.0, 10 * phase)
         self.access = Access(self.store, anonymous=spec.get("anonymous", True))
@@ -67,6 +72,7 @@ class Management:
         self.server.version = lambda: self.version
         self.server.metrics = self.metrics.text
         self.server.deprecations = self.metrics.note
+        self.certificate: list[str] = []
         self._leaving: set[asyncio.Task[None]] = set()
 
     def fill(self) -> None:
@@ -79,13 +85,22 @@ class Management:
             self.store.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
         self.store.create(DATA_STORES, DATA_STORE)
         self.access.issue_token(*CONSOLE)
+        if "certificate_days" in self.spec:
+            self.issue_certificate(self.spec["certificate_days"])
+
+    def issue_certificate(self, days: float) -> None:
+        """From now on `kubeconfig` holds a client certificate that ends in so many days (negative: it has ended)."""
+        self.certificate = [part.decode() for part in self.authority.issue(*USER, days)]
 
     @property
     def url(self) -> str:
         return f"https://{self.server.endpoint}"
 
     def kubeconfig(self) -> str:
-        """For the console's service account: a bearer token."""
+        """For the console: its service account's bearer token, or the certificate that was issued."""
+        if self.certificate:
+            certificate, key = (part.encode() for part in self.certificate)
+            return self.authority.certificate_kubeconfig(self.url, USER[0], certificate, key)
         wanted = "/".join(CONSOLE)
         token = next(token for token, account in self.access.tokens.items() if account == wanted)
         return self.authority.kubeconfig(self.url, "console", {"token": token})
@@ -95,16 +110,30 @@ class Management:
         return self.authority.client_kubeconfig(self.url, "kubernetes-admin", ("system:masters",))
 
     async def add_tenant(self, spec: Document) -> None:
-        """A tenant of the world, Ready at once; one that exists stays as it is."""
-        key = f"{spec['namespace']}/{spec['name']}"
-        if key in self.tenants or self.kamaji is None:
+        """A tenant of the world, Ready at once; one that exists stays as it is.
+
+        Of one with `"served": false` there is the control plane's object only, for worlds of thousands: nobody answers
+        at its address until its spec is changed.
+        """
+        place = (spec["namespace"], spec["name"])
+        key = "/".join(place)
+        if key in self.tenants or self.kamaji is None or place in self.kamaji.resting:
+            return
+        if not spec.get("served", True):
+            self.kamaji.resting.add(place)
+            self._add_control_plane(spec, NOWHERE)
             return
         tenant = self.tenants[key] = self._new_tenant(key, spec["version"])
         await tenant.open()
         tenant.fill(spec)
+        self.kamaji.adopt(self._add_control_plane(spec, tenant.server.endpoint), tenant)
+
+    def _add_control_plane(self, spec: Document, endpoint: str) -> Document:
         add_namespace(self.store, spec["namespace"])
         document = self.store.create(CONTROL_PLANES, _control_plane(spec))
-        status = documents.status_skeleton(document, tenant.server.endpoint)
+        if spec.get("manager"):
+            self.writers.made_by[document["metadata"]["uid"]] = spec["manager"]
+        status = documents.status_skeleton(document, endpoint)
         replicas = document["spec"]["controlPlane"]["deployment"]["replicas"]
         ready = {"version": spec["version"], "status": "Ready"}
         resources = {
@@ -113,8 +142,7 @@ class Management:
             "service": documents.service_status(document),
         }
         status |= {"observedGeneration": 1, "kubernetesResources": resources}
-        self.store.edit(CONTROL_PLANES, spec["namespace"], spec["name"], lambda held: held.update(status=status))
-        self.kamaji.adopt(document, tenant)
+        return self.store.replace(CONTROL_PLANES, {**document, "status": status})
 
     def _new_tenant(self, key: str, version: str, port: int = 0) -> Tenant:
         return Tenant(key, version, self._faults, self._journal, self._directory, self.timers.phase, port)
@@ -142,6 +170,17 @@ class Management:
         secret = self.store.get(SECRETS, namespace, f"{name}-admin-kubeconfig")
         return base64.b64decode(secret["data"]["admin.conf"]).decode() if secret else ""
 
+    def reissue(self, key: str, days: float) -> str:
+        """The admin kubeconfig of that tenant, issued anew to end in so many days; the next one is a usual one.
+
+        Kamaji renews a day before the end: one that ends sooner is one it failed to renew. Raises KeyError.
+        """
+        document = self.store.get(CONTROL_PLANES, *key.split("/"))
+        if document is None or self.kamaji is None:
+            raise KeyError(key)
+        self.kamaji.installed.issue_kubeconfig(document, self.tenants[key], days)
+        return self.tenant_kubeconfig(key)
+
     def look_again(self) -> None:
         """Faults were added or removed."""
         if self.kamaji is not None:
@@ -158,13 +197,22 @@ class Management:
             "spec": self.spec,
             "port": self.server.port,
             "tokens": self.access.tokens,
+            "certificate": self.certificate,
+            "resting": sorted(self.kamaji.resting) if self.kamaji is not None else [],
             "store": self.store.snapshot(),
+            "owners": self.api.ownership.snapshot(),
+            "made_by": self.writers.made_by,
             "tenants": [tenant.snapshot() for tenant in self.tenants.values()],
         }
 
     def restore(self, snapshot: Document) -> None:
         self.access.tokens.update(snapshot["tokens"])
+        self.certificate = snapshot.get("certificate", [])
+        if self.kamaji is not None:
+            self.kamaji.resting.update((namespace, name) for namespace, name in snapshot.get("resting", ()))
         self.store.restore(snapshot["store"])
+        self.api.ownership.restore(snapshot.get("owners", {}))
+        self.writers.made_by.update(snapshot.get("made_by", {}))
         for held in snapshot["tenants"]:
             tenant = self.tenants[held["key"]] = self._new_tenant(held["key"], held["version"], held["port"])
             tenant.restore(held)

@@ -57,11 +57,12 @@ class Call:
 
 @dataclass
 class Answer:
-    """A successful answer; `warnings` become Warning headers."""
+    """A successful answer; `warnings` become Warning headers. `owners` are those of a body that was not stored."""
 
     status: int
     body: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
+    owners: Any = None
 
 
 def verb_of(method: str, name: str, query: Mapping[str, str]) -> str:

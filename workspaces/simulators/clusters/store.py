@@ -50,6 +50,7 @@ class Store:
         self.compacted = FIRST_VERSION
         self.history: deque[Change] = deque()
         self.pages: OrderedDict[int, Documents] = OrderedDict()
+        self.touched: dict[str, str] = {}  # uid -> when it was last changed, for objects that were
         self._documents: dict[Resource, dict[tuple[str, str], Document]] = {r: {} for r in resources}
         self._subscribers: list[Callable[[Change], None]] = []
 
@@ -91,6 +92,12 @@ class Store:
         self._write("MODIFIED", resource, document, before)
         return document
 
+    def touch(self, resource: Resource, document: Document) -> Document:
+        """Stores a new version in which nothing that is stored here differs."""
+        before, document = document, {**document, "metadata": dict(document["metadata"])}
+        self._write("MODIFIED", resource, document, before)
+        return document
+
     def remove(self, resource: Resource, namespace: str, name: str) -> Document:
         """Takes the object away and lets go of what it owned."""
         document = self._documents[resource].pop((namespace, name))
@@ -123,11 +130,12 @@ class Store:
 
     def snapshot(self) -> Document:
         objects = [d for documents in self._documents.values() for d in documents.values()]
-        return {"version": self.version, "objects": objects}
+        return {"version": self.version, "objects": objects, "touched": self.touched}
 
     def restore(self, snapshot: Document) -> None:
         """The history does not survive: watches from before are answered 410, as after a compaction."""
         self.version = self.compacted = snapshot["version"]
+        self.touched.update(snapshot.get("touched", {}))
         by_kind = {(r.api_version, r.kind): r for r in self._documents}
         for document in snapshot["objects"]:
             resource = by_kind.get((document["apiVersion"], document["kind"]))
@@ -139,6 +147,10 @@ class Store:
         document["metadata"]["resourceVersion"] = str(self.version)
         if kind != "DELETED":
             self._documents[resource][key_of(document)] = document
+        if kind == "MODIFIED":
+            self.touched[document["metadata"]["uid"]] = timestamp()
+        elif kind == "DELETED":
+            self.touched.pop(document["metadata"]["uid"], None)
         change = Change(self.version, kind, resource, document, before)
         self.history.append(change)
         if len(self.history) > HISTORY:

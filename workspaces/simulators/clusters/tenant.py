@@ -6,13 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from workspaces.simulators.clusters import errors
+from workspaces.simulators.clusters import errors, yaml_text
 from workspaces.simulators.clusters.access import Access
 from workspaces.simulators.clusters.admission import Admission
 from workspaces.simulators.clusters.api import Api
-from workspaces.simulators.clusters.bootstrap import CLUSTER_ADMINS, add_basics, let_hosts_join
+from workspaces.simulators.clusters.bootstrap import CLUSTER_ADMINS, MASTERS, add_basics, let_hosts_join
 from workspaces.simulators.clusters.bootstrap_tokens import BootstrapTokens
 from workspaces.simulators.clusters.budgets import Budgets
 from workspaces.simulators.clusters.certificates import LEAF_DAYS, Authority
@@ -28,6 +26,7 @@ from workspaces.simulators.clusters.store import Document, Store
 from workspaces.simulators.clusters.timers import Timers
 from workspaces.simulators.clusters.tokens import TokenRequests
 from workspaces.simulators.clusters.workloads import Workloads
+from workspaces.simulators.clusters.writers import TENANT, Writers
 from workspaces.simulators.faults import Faults
 from workspaces.simulators.journal import Journal
 
@@ -51,7 +50,7 @@ class Tenant:
         self._faults = faults
         self.timers = Timers(phase)
         self.store = Store(TENANT_KINDS)
-        self.api = Api(self.store, None)
+        self.api = Api(self.store, None, Writers(TENANT))
         self.api.bookmark_seconds = min(10.0, 10 * phase)
         self.access = Access(self.store)
         self.authority = Authority(directory / key.replace("/", "_"), "kubernetes")
@@ -128,7 +127,7 @@ class Tenant:
         """kubernetesVersion of the ConfigMap kubeadm-config, "" without one."""
         document = self.store.get(CONFIG_MAPS, "kube-system", "kubeadm-config")
         text = (document or {}).get("data", {}).get("ClusterConfiguration", "")
-        return str((yaml.safe_load(text) or {}).get("kubernetesVersion", ""))
+        return str((yaml_text.load(text) or {}).get("kubernetesVersion", ""))
 
     def write_kubeadm_config(self) -> None:
         """What Kamaji's soot controllers write after the control plane is Ready: kubeadm-config and kubelet-config."""
@@ -153,8 +152,8 @@ class Tenant:
             "clusterDomain": "cluster.local",
             "rotateCertificates": True,
         }
-        self._write("kubeadm-config", {"ClusterConfiguration": yaml.safe_dump(cluster)})
-        self._write("kubelet-config", {"kubelet": yaml.safe_dump(kubelet)})
+        self._write("kubeadm-config", {"ClusterConfiguration": yaml_text.dump(cluster)})
+        self._write("kubelet-config", {"kubelet": yaml_text.dump(kubelet)})
         self.bootstrap_tokens.publish(self.authority.cluster_info(f"https://{self.server.endpoint}"))
 
     def _write(self, name: str, data: dict[str, str]) -> None:
@@ -217,11 +216,11 @@ class Tenant:
 
     # Credentials and state ----------------------------------------------------------------------------------------
 
-    def admin_kubeconfig(self, super_admin: bool = False) -> str:
-        """A newly issued kubeconfig: admin.conf, or super-admin.conf."""
-        user = "kubernetes-super-admin" if super_admin else "kubernetes-admin"
-        groups = ("system:masters",) if super_admin else (CLUSTER_ADMINS,)
-        return self.authority.client_kubeconfig(f"https://{self.server.endpoint}", user, groups, self.certificate_days)
+    def admin_kubeconfig(self, group: str = CLUSTER_ADMINS, days: float | None = None) -> str:
+        """A newly issued kubeconfig: admin.conf, or super-admin.conf for the group system:masters."""
+        user = "kubernetes-super-admin" if group == MASTERS else "kubernetes-admin"
+        days = self.certificate_days if days is None else days
+        return self.authority.client_kubeconfig(f"https://{self.server.endpoint}", user, (group,), days)
 
     def snapshot(self) -> Document:
         return {
@@ -238,6 +237,7 @@ class Tenant:
             "certificate_days": self.certificate_days,
             "tokens": self.access.tokens,
             "store": self.store.snapshot(),
+            "owners": self.api.ownership.snapshot(),
         }
 
     def restore(self, snapshot: Document) -> None:
@@ -251,6 +251,7 @@ class Tenant:
         self.certificate_days = snapshot.get("certificate_days", LEAF_DAYS)
         self.access.tokens.update(snapshot["tokens"])
         self.store.restore(snapshot["store"])
+        self.api.ownership.restore(snapshot.get("owners", {}))
 
     async def resume(self) -> None:
         """After `restore`: listens again and lets go on what was under way."""

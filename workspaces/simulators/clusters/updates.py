@@ -9,6 +9,7 @@ from typing import Any
 from workspaces.simulators.clusters import apply, checks, errors, patches, settling, strategies
 from workspaces.simulators.clusters.deletion import Deletion
 from workspaces.simulators.clusters.kinds import NAMESPACES
+from workspaces.simulators.clusters.ownership import Ownership
 from workspaces.simulators.clusters.requests import Answer, Call, decode
 from workspaces.simulators.clusters.scale import as_scale, replicas_path, scaled
 from workspaces.simulators.clusters.store import Document, Store
@@ -26,7 +27,7 @@ class Updates:
         self,
         store: Store,
         webhook: Webhook | None,
-        ownership: apply.Ownership,
+        ownership: Ownership,
         deletion: Deletion,
         create: Callable[[Call], Answer],
     ) -> None:
@@ -100,15 +101,23 @@ class Updates:
         if resource.generation and document.get("spec") != old.get("spec"):
             generation = old["metadata"].get("generation", 0) + 1
             document["metadata"] = {**document["metadata"], "generation": generation}
+        applies = call.content_type.startswith(APPLY)
         if call.dry_run:
-            return Answer(200, document, warnings)
+            return Answer(200, document, warnings, None if applies else self._ownership.updated(call, document, old))
         if self._deletion.finishes(resource, document):
             self._store.remove(resource, document["metadata"].get("namespace", ""), document["metadata"]["name"])
             return Answer(200, document, warnings)
-        stored = self._store.replace(resource, document)
-        if not call.content_type.startswith(APPLY):
-            self._ownership.updated(call, stored, old)
+        owners = None if applies else self._ownership.updated(call, document, old)
+        stored = self._stored(call, document, old)
+        if owners is not None and stored is not old:
+            self._ownership.keep(stored, owners)
         return Answer(200, stored, warnings)
+
+    def _stored(self, call: Call, document: Document, old: Document) -> Document:
+        if document == old:
+            return old
+        self._ownership.asked_for(old)
+        return self._store.replace(call.resource, document)
 
     def _write_scale(self, call: Call, wanted: Document) -> Answer:
         old = self._existing(call)
@@ -121,8 +130,10 @@ class Updates:
         if document != old:
             metadata = old["metadata"]
             document["metadata"] = {**metadata, "generation": metadata.get("generation", 0) + 1}
-        if not call.dry_run:
-            document = self._store.replace(call.resource, document)
+        if not call.dry_run and document != old:
+            owners = self._ownership.updated(call, document, old)
+            document = self._stored(call, document, old)
+            self._ownership.keep(document, owners)
         return Answer(200, as_scale(call.resource, document))
 
     def _apply(self, call: Call) -> Answer:
@@ -139,12 +150,20 @@ class Updates:
             if uid := wanted["metadata"].get("uid"):
                 text = f"the provided object specified uid {uid}, and no existing object was found"
                 raise errors.conflict(call.resource, call.name, f"uid mismatch: {text}")
-            answer = self._create(apply.as_creation(call, wanted))
+            answer, owners = self._create(apply.as_creation(call, wanted)), {}
         else:
             checks.check_version(call, wanted["metadata"].get("resourceVersion"), old)
-            answer = self._write(call, self._ownership.merged(call, old, wanted), old)
-        if not call.dry_run:
-            self._ownership.applied(call, answer.body, wanted)
+            owners = self._ownership.of(call.resource, old)
+            answer = self._write(call, apply.merged(call, old, wanted, owners), old)
+        answer.owners = after = apply.owners_after(call, answer.body, old, wanted, owners)
+        if call.dry_run:
+            return answer
+        if answer.body is old and after != owners:
+            # Owners are a part of the object: when only they change it is another version.
+            self._ownership.asked_for(old)
+            answer.body = self._store.touch(call.resource, old)
+        if after != owners:
+            self._ownership.keep(answer.body, after)
         return answer
 
 
