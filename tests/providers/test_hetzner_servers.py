@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -79,6 +80,15 @@ def test_it_is_found_by_its_label_alone(project: Project) -> None:
     made, _ = order(project.cloud)
     order(project.cloud, name="other", labels={"loopback/host": "h-2"})
     assert [server.id for server in project.cloud.servers("loopback/host==h-1")] == [made.id]
+
+
+def test_a_server_is_the_same_listed_and_asked_alone(project: Project) -> None:
+    server, _ = order(project.cloud)
+    alone = until(project.cloud, server.id, "running")
+    assert next(one for one in project.cloud.servers() if one.id == server.id) == alone
+    assert alone.created.utcoffset() == timedelta(0)
+    assert (alone.server_type, alone.location, alone.disk, alone.labels) == ("ccx13", "fsn1", 80, MINE)
+    assert alone.ipv4
 
 
 def test_a_busy_server_is_locked_and_refuses_another_action_for_now(project: Project) -> None:

@@ -204,7 +204,7 @@ def test_a_version_is_set_with_a_merge_patch_on_the_object_that_was_seen():
         seen = control_plane(example("tenantcontrolplane-ready"))
         stored = kamaji.set_version(seen, "1.35.2")
     request = api.requests[0]
-    assert (request.method, request.path) == ("PATCH", PATH)
+    assert (request.method, request.path) == ("PATCH", f"{PATH}?fieldManager=loopback")
     assert request.headers["content-type"] == "application/merge-patch+json"
     assert request.body == {
         "metadata": {"resourceVersion": seen.resource_version},

@@ -20,6 +20,7 @@ from kubernetes import client
 from . import kubeconfig
 from .errors import Permanent
 from .kubernetes_errors import speaking_to
+from .managed_fields import OURS
 
 _NAMESPACE: Final = "kube-system"
 _ALPHABET: Final = string.ascii_lowercase + string.digits
@@ -86,7 +87,7 @@ def add(api: client.CoreV1Api, peer: str, token: BootstrapToken, *, description:
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in content.items()},
     }
     with speaking_to(peer):
-        api.create_namespaced_secret(_NAMESPACE, secret)
+        api.create_namespaced_secret(_NAMESPACE, secret, field_manager=OURS)
 
 
 def remove(api: client.CoreV1Api, peer: str, id: str) -> bool:

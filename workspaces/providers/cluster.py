@@ -19,6 +19,7 @@ from .evictions import Blocked, Evicted, Eviction, Gone, evict
 from .kubeconfig import connect
 from .kubernetes_errors import speaking_to
 from .kubernetes_lists import every_item
+from .managed_fields import OURS
 
 __all__ = [
     "Blocked", "BootstrapToken", "Budget", "Cluster", "DeprecatedApi", "DeprecatedUse", "Evicted", "Eviction", "Gone",
@@ -138,6 +139,13 @@ class Cluster:
         self._change(node, {"unschedulable": None}, None)
         return True
 
+    def open_to_pods(self, name: str) -> bool:
+        """Undo anybody's cordon, because a person has decided so; whether there was one."""
+        node = self.node(name)
+        if node.unschedulable:
+            self._change(node, {"unschedulable": None}, None)
+        return node.unschedulable
+
     def pods_on(self, node: str) -> list[Pod]:
         with speaking_to(self._peer):
             pods = every_item(self._core.list_pod_for_all_namespaces, field_selector=f"spec.nodeName={node}")
@@ -238,4 +246,4 @@ class Cluster:
             "spec": spec,
         }
         with speaking_to(self._peer):
-            return Node.of(self._core.patch_node(seen.name, change))
+            return Node.of(self._core.patch_node(seen.name, change, field_manager=OURS))

@@ -1,7 +1,7 @@
 """What a tenant's API holds, as plain values: Node, Pod, Budget. Built from the client's models, which stay in here."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -19,7 +19,7 @@ class Node:
     `ready` of a dead node stays "True" for about 50 seconds: a node's life shows in `Cluster.lease_renewed_at`.
     `cordoned_by` names the operation that cordoned it, "" when nobody of ours did. What is `allocatable` is for pods:
     CPU in thousandths of a core, memory in bytes, the number of pods. A taint is written "key=value:effect", or
-    "key:effect" without a value.
+    "key:effect" without a value. `managed` is metadata.managedFields as it came: who owns which fields.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Node:
     allocatable_memory_bytes: int = 0
     allocatable_pods: int = 0
     taints: tuple[str, ...] = ()
+    managed: Sequence[Mapping[str, Any]] = field(default=(), repr=False, compare=False)
 
     @classmethod
     def of(cls, node: Any) -> Self:
@@ -68,6 +69,7 @@ class Node:
             allocatable_memory_bytes=for_pods.memory_bytes,
             allocatable_pods=whole(allocatable.get("pods")),
             taints=tuple(_taint(taint) for taint in (node.spec and node.spec.taints) or ()),
+            managed=[_managed(entry) for entry in node.metadata.managed_fields or ()],
         )
 
 
@@ -183,6 +185,16 @@ class Budget:
             expected=(status and status.expected_pods) or 0,
             selector=_requirements(budget.spec.selector) if budget.spec else None,
         )
+
+
+def _managed(entry: Any) -> dict[str, Any]:
+    """An entry of managedFields as the API writes it."""
+    return {
+        "manager": entry.manager,
+        "operation": entry.operation,
+        "time": entry.time,
+        "fieldsV1": entry.fields_v1,
+    }
 
 
 def _taint(taint: Any) -> str:

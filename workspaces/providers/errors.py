@@ -1,35 +1,20 @@
 """The two ways a call to the world can fail. Every provider raises these and nothing else.
 
-`code` is one of CODES; the operation page, the reconciliation page and the API show it as it is, next to the message
-and to the person who can fix it. Messages never contain a credential: they quote the vendor's own text only.
+`code` is a class of `rules/trouble`; the operation page, the reconciliation page and the API show it as it is, next to
+the message and to the person who can fix it. Messages never contain a credential: they quote the vendor's own text.
 """
 
-from typing import Final
-
-CODES: Final = {
-    "credential": "The operator of the platform, by storing a valid credential.",
-    "quota": "The owner of the cloud account, by raising the limit.",
-    "no_capacity": "Nobody here: the vendor has none left. Choose another location or profile.",
-    "name_taken": "An administrator, by choosing another name or by removing the server that has it.",
-    "price_changed": "An administrator, by looking at the new price and ordering again.",
-    "rate_limit": "Nobody has to: the call is repeated when the limit allows it.",
-    "cloud_api": "The vendor. The call is repeated.",
-    "not_found": "An administrator, by checking that the object still exists.",
-    "conflict": "Nobody has to: the call is repeated when the other change is done.",
-    "unreachable": "The operator of the platform, by restoring the connection. The call is repeated.",
-    "package_lock": "Nobody, if it ends; else whoever runs the host, by ending the program that holds the lock.",
-    "configuration": "The operator of the platform, by correcting the setting named here.",
-}
+from workspaces.rules.trouble import WHO_CAN_FIX
 
 
 class ProviderError(Exception):
-    """A call to the world failed: `code` (see CODES), a sentence, and who can fix it."""
+    """A call to the world failed: `code` (see rules/trouble), a sentence, and who can fix it."""
 
     def __init__(self, code: str, message: str, *, who_can_fix: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.who_can_fix = who_can_fix or CODES[code]
+        self.who_can_fix = who_can_fix or WHO_CAN_FIX[code]
 
 
 class Temporary(ProviderError):

@@ -31,6 +31,8 @@ __all__ = [
 
 # Servers that a spread placement group takes.
 GROUP_ROOM: Final = 10
+# The most that a page of a list has.
+_PER_PAGE: Final = 50
 
 
 class HetznerCloud:
@@ -68,9 +70,19 @@ class HetznerCloud:
 
     # --- Servers ------------------------------------------------------------------------------------------------------
     def servers(self, label_selector: str = "") -> list[Server]:
-        """Every server of the project, or those the label selector matches; all pages."""
+        """Every server of the project, or those the label selector matches; all pages.
+
+        Read from the documents: the SDK makes a dozen objects of each server, six times the work of the whole listing.
+        """
+        params = {"per_page": _PER_PAGE} | ({"label_selector": label_selector} if label_selector else {})
+        found: list[Server] = []
+        page: int | None = 1
         with translated():
-            return [Server.of(one) for one in self._client.servers.get_all(label_selector=label_selector or None)]
+            while page is not None:
+                answer = self._client.request("GET", "/servers", params=params | {"page": page})
+                found += [Server.of_document(one) for one in answer["servers"]]
+                page = answer["meta"]["pagination"]["next_page"]
+        return found
 
     def server(self, id: int) -> Server:
         """One server as it is now. Raises Permanent("not_found") when it is gone."""
@@ -106,6 +118,17 @@ class HetznerCloud:
                 placement_group=Group(id=placement_group) if placement_group else None,
             )
             return Server.of(made.server), [action.id for action in (made.action, *made.next_actions)]
+
+    def update_server(self, id: int, *, name: str | None = None, labels: Mapping[str, str] | None = None) -> Server:
+        """Rename a server or replace all of its labels, at once and without an action; returns it as it is then.
+
+        Raises Permanent("name_taken") when another server of the project has the name.
+        """
+        with translated():
+            changed = self._client.servers.update(
+                Subject(id=id), name=name, labels=None if labels is None else dict(labels)
+            )
+            return Server.of(changed)
 
     def delete_server(self, id: int) -> int:
         """Delete a server and its disk for good. Raises Permanent("conflict") when it is protected."""
@@ -145,6 +168,17 @@ class HetznerCloud:
         """Every action on a server, those that are over too. Raises Permanent("not_found") when it is gone."""
         with translated():
             return [Action.of(one) for one in self._client.servers.get_actions(Subject(id=id), sort=["id"])]
+
+    def recent_actions(self, pages: int) -> tuple[list[Action], bool]:
+        """The newest actions on all servers of the project, the gone ones too, and whether these are all there are."""
+        found: list[Action] = []
+        with translated():
+            for page in range(1, pages + 1):
+                read = self._client.servers.actions.get_list(sort=["id:desc"], page=page, per_page=_PER_PAGE)
+                found += [Action.of(one) for one in read.actions]
+                if read.meta.pagination.next_page is None:
+                    return found, True
+        return found, False
 
     # --- What a server is ordered with --------------------------------------------------------------------------------
     def ssh_key(self, name: str, public_key: str) -> int:

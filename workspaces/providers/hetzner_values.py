@@ -45,12 +45,30 @@ class Server:
             locked=bool(server.locked),
         )
 
+    @classmethod
+    def of_document(cls, server: Mapping[str, Any]) -> "Server":
+        """From the API's own document of it."""
+        address = server["public_net"]["ipv4"]
+        return cls(
+            id=int(server["id"]),
+            name=server["name"],
+            status=server["status"],
+            server_type=server["server_type"]["name"],
+            location=server["location"]["name"],
+            labels=dict(server["labels"]),
+            created=datetime.fromisoformat(server["created"]).astimezone(UTC),
+            ipv4=address["ip"] if address else "",
+            disk=int(server["primary_disk_size"]),
+            locked=bool(server["locked"]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
     """Something that was begun: `status` running, success or error. Errors have Hetzner's code and words.
 
-    `command` is Hetzner's word for what it does, such as create_server.
+    `command` is Hetzner's word for what it does, such as create_server; `finished` (UTC) is None while it runs;
+    `servers` are the ids of those it is about.
     """
 
     id: int
@@ -58,13 +76,17 @@ class Action:
     error_code: str = ""
     error_message: str = ""
     command: str = ""
+    finished: datetime | None = None
+    servers: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, action: Any) -> "Action":
         """From the SDK's."""
         error = action.error or {}
         code, said = str(error.get("code", "")), str(error.get("message", ""))
-        return cls(action.id, action.status, code, said, str(action.command))
+        finished = action.finished.astimezone(UTC) if action.finished else None
+        servers = tuple(one["id"] for one in action.resources or () if one["type"] == "server")
+        return cls(action.id, action.status, code, said, str(action.command), finished, servers)
 
 
 @dataclass(frozen=True, slots=True)

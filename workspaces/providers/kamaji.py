@@ -4,8 +4,8 @@ What a tenant's own API says (nodes, pods, budgets) is in cluster.py; whether an
 """
 
 import base64
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -16,6 +16,7 @@ from .errors import Permanent
 from .kubeconfig import connect
 from .kubernetes_errors import speaking_to
 from .kubernetes_lists import every_item
+from .managed_fields import OURS
 
 __all__ = ["ControlPlane", "ControlPlanePod", "DataStore", "Kamaji", "Waiting"]
 
@@ -35,7 +36,7 @@ class ControlPlane:
     `running_version` is the last one that was rolled out completely ("" until the first time), `status` Kamaji's word
     for the present ("" when absent), `observed_generation` None on a Kamaji from before February 2026. `data_store` is
     the name of its DataStore, "" when none is named. `addon_tags` are the images that an upgrade does not move, because
-    their tag is set: (("kubeProxy", "v1.34.8"),).
+    their tag is set: (("kubeProxy", "v1.34.8"),). `managed` is metadata.managedFields as it came.
     """
 
     namespace: str
@@ -55,6 +56,7 @@ class ControlPlane:
     deleting: bool
     data_store: str = ""
     addon_tags: tuple[tuple[str, str], ...] = ()
+    managed: Sequence[Mapping[str, Any]] = field(default=(), repr=False, compare=False)
 
     def has_finished(self, version: str) -> bool:
         """Whether the control plane runs `version` everywhere.
@@ -136,14 +138,34 @@ class Kamaji:
         Raises Temporary("conflict") when it changed meanwhile, so of two workers only one gets its wish, and
         Permanent("configuration") with Kamaji's sentence when Kamaji refuses the step.
         """
-        change = {
-            "metadata": {"resourceVersion": seen.resource_version},
-            "spec": {"kubernetes": {"version": f"v{version}"}},
-        }
+        return self._patch(seen, {"spec": {"kubernetes": {"version": f"v{version}"}}})
+
+    def set_back(self, seen: ControlPlane, changes: Mapping[str, Any]) -> ControlPlane:
+        """Set `replicas` (a number) and `paused` (false: take the annotation away) of a control plane as it was `seen`.
+
+        Returns it as stored. Raises what `set_version` raises, and ValueError for a field that is neither.
+        """
+        change: dict[str, Any] = {}
+        for name, value in changes.items():
+            if name == "replicas":
+                change["spec"] = {"controlPlane": {"deployment": {"replicas": value}}}
+            elif name == "paused":
+                change["metadata"] = {"annotations": {_PAUSED: "true" if value else None}}
+            else:
+                raise ValueError(f"{name} of a control plane is not set back")
+        return self._patch(seen, change)
+
+    def _patch(self, seen: ControlPlane, change: Mapping[str, Any]) -> ControlPlane:
+        """One patch on the control plane as `seen`, under our name."""
+        metadata = {**change.get("metadata", {}), "resourceVersion": seen.resource_version}
         with speaking_to(self._peer):
             return _control_plane(
                 self._objects.patch_namespaced_custom_object(
-                    **_RESOURCE, namespace=seen.namespace, name=seen.name, body=change
+                    **_RESOURCE,
+                    namespace=seen.namespace,
+                    name=seen.name,
+                    body={**change, "metadata": metadata},
+                    field_manager=OURS,
                 )
             )
 
@@ -182,6 +204,7 @@ def _control_plane(document: Mapping[str, Any]) -> ControlPlane:
         deleting="deletionTimestamp" in metadata,
         data_store=spec.get("dataStore") or "",
         addon_tags=tuple(_pinned(spec.get("addons") or {})),
+        managed=metadata.get("managedFields") or (),
     )
 
 
