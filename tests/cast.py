@@ -6,7 +6,7 @@ stranger who administers another organization, root administers the platform.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.test import Client
@@ -15,6 +15,7 @@ from workspaces.models import (
     Account,
     Host,
     KubernetesVersion,
+    Look,
     MaintenancePlan,
     ManagementCluster,
     Membership,
@@ -128,6 +129,26 @@ def baremetal(name: str = "customs-archive", *, hosts: int = 2, **fields: Any) -
         )
         for number in range(1, hosts + 1)
     )
+    return made
+
+
+def looked_at(workspace: Workspace, at: datetime = NOW, **fields: Any) -> list[Look]:
+    """The looks that concern the workspace, each made at `at` and due a period later; `fields` on all of them."""
+    accounts = {host.provider_account for host in workspace.hosts.exclude(provider_account=None)}
+    zones = {record.provider_account for record in workspace.dns_records.all()}
+    targets: list[tuple[str, dict[str, Any]]] = [("cluster", {"workspace": workspace})]
+    if workspace.is_kubernetes:
+        targets.append(("seeding", {"workspace": workspace}))
+    if workspace.management_cluster:
+        targets.append(("control_planes", {"management_cluster": workspace.management_cluster}))
+    targets += [("servers", {"provider_account": account}) for account in accounts]
+    targets += [("dns", {"provider_account": account}) for account in zones]
+    made = []
+    for kind, target in targets:
+        every = {"dns": 300, "seeding": 600}.get(kind, 60)
+        seen = {"every": every, "succeeded_at": at, "tried_at": at, "milliseconds": 85, "failures": 0}
+        values = seen | {"due_at": at + timedelta(seconds=every)} | fields
+        made.append(Look.objects.update_or_create(kind=kind, **target, defaults=values)[0])
     return made
 
 

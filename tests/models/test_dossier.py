@@ -13,12 +13,16 @@ from tests import cast
 from tests.views import commercial
 from workspaces.models import (
     PLATFORM,
+    DnsRecord,
+    Drift,
     Event,
     Hold,
     Integration,
     Kubeconfig,
     Operation,
     ProviderAccount,
+    Seed,
+    SeedManifest,
     StepPlan,
 )
 from workspaces.models.dossier import dossier
@@ -57,6 +61,13 @@ def whole(workspace, alice):
         expires_at=cast.NOW + timedelta(days=9),
     )
     commercial.left(account, "left", workspace=workspace)
+    zones = ProviderAccount.objects.create(organization=account.organization, name="zones", token="planted-token")
+    DnsRecord.objects.create(workspace=workspace, provider_account=zones, zone="kestrel.example", name="gw")
+    cast.looked_at(workspace, error_code="credential")
+    for field, since in (("replicas", cast.NOW), ("paused", cast.NOW - timedelta(days=3))):
+        Drift.objects.create(workspace=workspace, kind="control_plane", field=field, since=since, seen=3)
+    manifest = SeedManifest.objects.create(name="baseline", content="")
+    Seed.objects.create(workspace=workspace, manifest=manifest, object="v1 Namespace /shop", state="conflict")
     Operation.start(workspace, "upgrade", "Upgrade", [StepPlan("check", "Check again")], actor=PLATFORM)
     return workspace
 
@@ -67,7 +78,16 @@ def test_it_tells_the_rows_of_every_section(whole):
     assert told["workspace"][0]["name"] == "ledger-prod"
     assert told["organization"][0]["name"] == "Kestrel Freight"
     assert [host["name"] for host in told["hosts"]] == ["ledger-prod-w1", "ledger-prod-w2", "ledger-prod-w3"]
-    assert [one["name"] for one in told["provider accounts"]] == ["kestrel"]
+    assert [one["name"] for one in told["provider accounts"]] == ["kestrel", "zones"]
+    assert [(one["kind"], one["error_code"]) for one in told["looks"]] == [
+        ("cluster", "credential"),
+        ("control_planes", "credential"),
+        ("dns", "credential"),
+        ("seeding", "credential"),
+        ("servers", "credential"),
+    ]
+    assert [(one["field"], one["seen"]) for one in told["drift"]] == [("replicas", 3), ("paused", 3)]
+    assert [(one["object"], one["state"]) for one in told["seeds"]] == [("v1 Namespace /shop", "conflict")]
     assert [one["name"] for one in told["left servers"]] == ["left"]
     assert [one["reason"] for one in told["holds"]] == ["Year end"]
     assert [one["title"] for one in told["operations"]] == ["Upgrade"]
@@ -91,7 +111,8 @@ def test_it_costs_the_same_whatever_the_size(whole, django_assert_max_num_querie
         Operation.objects.create(
             workspace=whole, kind="upgrade", title=f"{number}", state="succeeded", requested_by="x"
         )
-    with django_assert_max_num_queries(22):
+        Drift.objects.create(workspace=whole, kind="host", field=f"{number}", since=cast.NOW)
+    with django_assert_max_num_queries(25):
         dossier(whole, cast.NOW)
 
 

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from tests import cast
 from workspaces.models import Account, Workspace
+from workspaces.models.workspace import too_old
 
 pytestmark = pytest.mark.django_db
 
@@ -74,10 +75,17 @@ def test_a_vendors_own_version_is_kept_as_it_is_with_the_lowest_key(version: str
     assert (made.kubernetes_version, made.version_key) == (version, 0)
 
 
-def test_a_look_that_is_three_periods_old_is_stale(workspace: Workspace, settings: Any) -> None:
+@pytest.mark.parametrize(("looked_every", "seconds"), [(0, 120), (30, 120), (200, 400)])
+def test_a_look_that_is_two_of_its_periods_old_is_stale_here_and_in_sql(
+    workspace: Workspace, settings: Any, looked_every: int, seconds: int
+) -> None:
     settings.LOOPBACK_RECONCILE_SECONDS = 60
-    assert not workspace.is_stale(cast.NOW + timedelta(seconds=180))
-    assert workspace.is_stale(cast.NOW + timedelta(seconds=181))
+    Workspace.objects.update(looked_every=looked_every)
+    workspace.refresh_from_db()
+    for age, stale in ((seconds - 1, False), (seconds, True)):
+        now = cast.NOW + timedelta(seconds=age)
+        assert workspace.is_stale(now) == stale
+        assert Workspace.objects.filter(too_old(now)).exists() == stale
     assert Workspace().is_stale(cast.NOW), "never looked at"
 
 

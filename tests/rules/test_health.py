@@ -1,113 +1,14 @@
-"""Judging a workspace: every condition's three values, and which reason asks for a person first."""
+"""Judging a workspace: which conditions it has, and which reason asks for a person first."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from workspaces.rules.health import Condition, HostSeen, Seen, Trouble, control_plane, hosts, judge
-
-W1 = HostSeen("web-1", True, "1.35.7", "")
-W2 = HostSeen("web-2", True, "1.35.7", "")
-DOWN = HostSeen("web-2", False, "1.35.7", "Kubelet stopped posting node status.")
-UNSEEN = HostSeen("web-2", None, "", "")
-WELL = Seen(
-    type="kubernetes",
-    state="active",
-    state_reason="",
-    control_plane_status="Ready",
-    wanted_version="1.35.7",
-    running_version="1.35.7",
-    hosts=(W1, W2),
-)
-METAL = Seen("baremetal", "active", "", "", "", "", (W1, W2))
-REFUSED = Trouble("credential", "mgmt-fsn1: The credential was refused.")
-SILENT = Trouble("unreachable", "tenant web does not answer.")
-FROZEN = Trouble("credential", "kestrel: The token was refused.")
-
-
-def seen(**changes: object) -> Seen:
-    """A healthy Kubernetes workspace with these differences."""
-    return replace(WELL, **changes)
-
-
-def values(what: Seen) -> dict[str, str]:
-    """Condition by condition."""
-    return {condition.type: condition.value for condition in judge(what).conditions}
-
-
-# --- The control plane ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("changes", "value", "reason", "message"),
-    [
-        ({}, "true", "ready", "Kamaji serves 1.35.7."),
-        (
-            {"control_plane_status": "Upgrading", "wanted_version": "1.36.2"},
-            "false",
-            "moving",
-            "Kamaji says Upgrading: 1.35.7 runs, 1.36.2 is wanted.",
-        ),
-        (
-            {"wanted_version": "1.36.2"},
-            "false",
-            "moving",
-            "Kamaji says Ready: 1.35.7 runs, 1.36.2 is wanted.",
-        ),
-        (
-            {"control_plane_status": "Provisioning", "running_version": ""},
-            "false",
-            "moving",
-            "Kamaji says Provisioning: nothing runs, 1.35.7 is wanted.",
-        ),
-        ({"control_plane_status": "NotReady"}, "false", "notready", "Kamaji says NotReady."),
-        ({"control_plane_status": "Sleeping"}, "false", "sleeping", "Kamaji says Sleeping."),
-        (
-            {"control_plane_status": "Gone", "wanted_version": ""},
-            "false",
-            "gone",
-            "Its control plane is not on the management cluster any more.",
-        ),
-        (
-            {"paused": True},
-            "false",
-            "paused",
-            "The annotation kamaji.clastix.io/paused keeps Kamaji from working on it.",
-        ),
-        ({"control_plane_status": ""}, "unknown", "not_seen", "Kamaji has not been asked about it yet."),
-        ({"management_trouble": REFUSED}, "unknown", "credential", "mgmt-fsn1: The credential was refused."),
-    ],
-)
-def test_the_control_plane_condition(changes: dict[str, object], value: str, reason: str, message: str) -> None:
-    assert control_plane(seen(**changes)) == Condition("control_plane", value, reason, message)
-
-
-# --- Hosts ------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("changes", "value", "reason", "message"),
-    [
-        ({}, "true", "ready", "2 of 2 ready."),
-        (
-            {"hosts": (W1, DOWN)},
-            "false",
-            "not_ready",
-            "Not ready: web-2: Kubelet stopped posting node status.",
-        ),
-        ({"hosts": (replace(W1, ready=False),)}, "false", "not_ready", "Not ready: web-1"),
-        (
-            {"hosts": tuple(HostSeen(f"web-{n}", False, "", "") for n in range(1, 6))},
-            "false",
-            "not_ready",
-            "Not ready: web-1, web-2, web-3 and 2 more",
-        ),
-        ({"hosts": (DOWN, UNSEEN)}, "false", "not_ready", "Not ready: web-2: Kubelet stopped posting node status."),
-        ({"hosts": (W1, UNSEEN)}, "unknown", "not_seen", "Not seen yet: web-2"),
-        ({"hosts": ()}, "unknown", "none", "No host is known."),
-        ({"tenant_trouble": SILENT}, "unknown", "unreachable", "tenant web does not answer."),
-    ],
-)
-def test_the_hosts_condition(changes: dict[str, object], value: str, reason: str, message: str) -> None:
-    assert hosts(seen(**changes)) == Condition("hosts", value, reason, message)
+from tests.rules.health_cases import DOWN, FROZEN, METAL, REFUSED, SILENT, UNSEEN, W1, W2, WELL, judge, seen, values
+from workspaces.rules.health_seen import HostSeen
 
 
 # --- Which conditions there are ---------------------------------------------------------------------------------------
@@ -116,6 +17,7 @@ def test_a_healthy_workspace_is_true_throughout_and_nobody_has_to_look() -> None
     assert {condition.type: condition.value for condition in verdict.conditions} == {
         "control_plane": "true",
         "hosts": "true",
+        "credentials": "true",
     }
     assert (verdict.attention, verdict.tone) == ("", "")
 
@@ -125,10 +27,12 @@ def test_bare_metal_has_no_control_plane_to_judge() -> None:
     assert judge(METAL).attention == ""
 
 
-def test_servers_are_mentioned_only_while_the_provider_cannot_be_asked() -> None:
-    verdict = judge(seen(provider_trouble=FROZEN))
-    assert verdict.conditions[-1] == Condition("servers", "unknown", "credential", "kestrel: The token was refused.")
-    assert (verdict.attention, verdict.tone) == ("kestrel: The token was refused.", "warn")
+def test_bare_hosts_in_a_cloud_have_servers_and_credentials() -> None:
+    assert values(replace(METAL, hosts=(replace(W1, server="running"),))) == {
+        "hosts": "true",
+        "servers": "true",
+        "credentials": "true",
+    }
 
 
 @pytest.mark.parametrize(
@@ -139,9 +43,7 @@ def test_servers_are_mentioned_only_while_the_provider_cannot_be_asked() -> None
         ({"provider_trouble": FROZEN}, "servers"),
     ],
 )
-def test_what_could_not_be_asked_is_never_green_however_well_it_was_before(
-    changes: dict[str, object], type_: str
-) -> None:
+def test_what_could_not_be_asked_is_never_green_however_well_it_was_before(changes: dict[str, Any], type_: str) -> None:
     verdict = judge(seen(**changes))
     assert {c.type: c.value for c in verdict.conditions}[type_] == "unknown"
     assert verdict.attention
@@ -150,19 +52,25 @@ def test_what_could_not_be_asked_is_never_green_however_well_it_was_before(
 
 def test_blind_everywhere_means_nothing_is_green() -> None:
     blind = seen(management_trouble=REFUSED, tenant_trouble=SILENT, provider_trouble=FROZEN)
-    assert values(blind) == {"control_plane": "unknown", "hosts": "unknown", "servers": "unknown"}
+    assert values(blind) == {
+        "control_plane": "unknown",
+        "hosts": "unknown",
+        "servers": "unknown",
+        "credentials": "false",
+    }
     assert judge(blind).attention == "mgmt-fsn1: The credential was refused."
 
 
-def test_what_was_never_looked_at_is_unknown_and_asks_for_nobody_yet() -> None:
+def test_what_was_never_seen_is_unknown_and_does_not_pass_for_well() -> None:
     fresh = seen(control_plane_status="", running_version="", wanted_version="", hosts=(UNSEEN,))
-    assert values(fresh) == {"control_plane": "unknown", "hosts": "unknown"}
-    assert judge(fresh).attention == ""
+    assert {**values(fresh), "credentials": ""} == {"control_plane": "unknown", "hosts": "unknown", "credentials": ""}
+    assert (judge(fresh).attention, judge(fresh).tone) == ("Kamaji has not been asked about it yet.", "warn")
+    assert judge(replace(fresh, operation_open=True)).attention == ""
 
 
 # --- What asks for a person first -------------------------------------------------------------------------------------
 # From the most urgent down; each is removed in turn and the next one speaks.
-REASONS: list[tuple[dict[str, object], dict[str, object], str, str]] = [
+REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"state": "error", "state_reason": "Order refused."}, {"state": "active"}, "Order refused.", "bad"),
     (
         {"failed_operation": "Upgrade web failed. Budget."},
@@ -225,7 +133,7 @@ def test_a_workspace_that_comes_or_goes_asks_for_nobody_whatever_is_down(state: 
         ({"hosts": ()}, "warn"),
     ],
 )
-def test_what_is_down_is_bad_and_what_moves_or_is_unknown_is_a_warning(changes: dict[str, object], tone: str) -> None:
+def test_what_is_down_is_bad_and_what_moves_or_is_unknown_is_a_warning(changes: dict[str, Any], tone: str) -> None:
     verdict = judge(seen(**changes))
     assert verdict.attention
     assert verdict.tone == tone
@@ -240,7 +148,7 @@ def test_what_is_down_is_bad_and_what_moves_or_is_unknown_is_a_warning(changes: 
         {"hosts": (W1, replace(W2, kubelet_version="1.34.8"))},
     ],
 )
-def test_an_open_operation_explains_what_moves(changes: dict[str, object]) -> None:
+def test_an_open_operation_explains_what_moves(changes: dict[str, Any]) -> None:
     assert judge(seen(**changes)).attention
     explained = judge(seen(**changes, operation_open=True))
     assert explained.attention == ""
@@ -265,4 +173,4 @@ def test_a_host_whose_kubelet_was_never_seen_is_not_called_old() -> None:
 
 def test_without_a_known_version_nothing_is_called_half_upgraded() -> None:
     unseen = seen(control_plane_status="", wanted_version="", running_version="")
-    assert judge(unseen).attention == ""
+    assert judge(unseen).attention == "Kamaji has not been asked about it yet."

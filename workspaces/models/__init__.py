@@ -5,6 +5,7 @@ from workspaces.models.api_key import ApiKey
 from workspaces.models.audit import ANONYMOUS, PLATFORM, Actor, acting
 from workspaces.models.calendar_feed import CalendarFeed
 from workspaces.models.decision import Decision, Tick
+from workspaces.models.drift import Drift
 from workspaces.models.event import Event
 from workspaces.models.hold import Hold
 from workspaces.models.infrastructure import (
@@ -19,13 +20,16 @@ from workspaces.models.infrastructure import (
 from workspaces.models.invitation import Invitation
 from workspaces.models.kubeconfig import Kubeconfig
 from workspaces.models.kubernetes import KubernetesVersion, catalogue
+from workspaces.models.look import Look
 from workspaces.models.maintenance import MaintenancePlan
 from workspaces.models.operation import Operation, RunWindow
 from workspaces.models.package_update import PackageUpdate
 from workspaces.models.preflight import Preflight
 from workspaces.models.pricing import BillingAgreement, ComputeProfile, PriceOverride, ProfileLocation
+from workspaces.models.queue_sample import QueueSample
 from workspaces.models.rollout import Rollout, RolloutMember
 from workspaces.models.sealed import Sealed
+from workspaces.models.seeding import Seed, SeedManifest
 from workspaces.models.step import LogLine, Step, StepPlan
 from workspaces.models.tenancy import Account, Membership, Organization, Project
 from workspaces.models.transfer import Transfer
@@ -43,6 +47,7 @@ __all__ = [
     "ComputeProfile",
     "Decision",
     "DnsRecord",
+    "Drift",
     "Event",
     "Hold",
     "Host",
@@ -52,6 +57,7 @@ __all__ = [
     "KubernetesVersion",
     "LeftServer",
     "LogLine",
+    "Look",
     "MaintenancePlan",
     "ManagementCluster",
     "Membership",
@@ -63,10 +69,13 @@ __all__ = [
     "ProfileLocation",
     "Project",
     "ProviderAccount",
+    "QueueSample",
     "Rollout",
     "RolloutMember",
     "RunWindow",
     "Sealed",
+    "Seed",
+    "SeedManifest",
     "SshKey",
     "Step",
     "StepPlan",

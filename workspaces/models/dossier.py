@@ -14,6 +14,7 @@ from django.db.models import Model, Q, QuerySet
 from workspaces.models.event import Event
 from workspaces.models.hold import Hold
 from workspaces.models.infrastructure import LeftServer, ProviderAccount
+from workspaces.models.look import Look
 from workspaces.models.maintenance import MaintenancePlan
 from workspaces.models.sealed import Sealed, SealedField
 from workspaces.models.workspace import Workspace
@@ -26,10 +27,11 @@ Section = list[dict[str, Any]]
 
 
 def dossier(workspace: Workspace, now: datetime) -> dict[str, Section]:
-    """Sections by name, each a list of rows: column names with plain values (about twenty queries, any size)."""
+    """Sections by name, each a list of rows: column names with plain values (about 25 queries, any size)."""
     operations = workspace.operations.order_by("-created_at")
     newest = list(operations[:LATEST])
-    accounts = ProviderAccount.objects.filter(pk__in=workspace.hosts.values("provider_account"))
+    hosts, records = (rows.values("provider_account") for rows in (workspace.hosts, workspace.dns_records))
+    accounts = ProviderAccount.objects.filter(Q(pk__in=hosts) | Q(pk__in=records))
     sections: dict[str, Iterable[Model]] = {
         "workspace": [workspace],
         "project": [workspace.project],
@@ -41,6 +43,9 @@ def dossier(workspace: Workspace, now: datetime) -> dict[str, Section]:
         "hosts": workspace.hosts.all(),
         "left servers": LeftServer.objects.filter(**{f"labels__{labels.WORKSPACE}": str(workspace.pk)}),
         "DNS records": workspace.dns_records.all(),
+        "looks": _looks(workspace, accounts),
+        "drift": _newest(workspace.drifts, "-since"),
+        "seeds": workspace.seeds.all(),
         "integrations": workspace.integrations.all(),
         "operations": newest,
         "steps of the newest operation": newest[0].steps.all() if newest else [],
@@ -61,6 +66,12 @@ def _above(workspace: Workspace) -> Q:
     here, organization = workspace.project, workspace.project.organization_id
     platform = Q(workspace=None, project=None, organization=None)
     return platform | Q(workspace=workspace) | Q(project=here) | Q(organization=organization)
+
+
+def _looks(workspace: Workspace, accounts: QuerySet[ProviderAccount]) -> QuerySet[Look]:
+    """Everything that is looked at for this workspace, whether it is told on its pages or not."""
+    cluster = Q(management_cluster__isnull=False, management_cluster=workspace.management_cluster_id)
+    return Look.objects.filter(Q(workspace=workspace) | Q(provider_account__in=accounts) | cluster).order_by("kind")
 
 
 def _newest(rows: Any, order: str) -> QuerySet[Model]:

@@ -22,6 +22,9 @@ class ManagementCluster(models.Model):
         help_text="Highest tenant minor this Kamaji supports; no API tells it.",
     )
     version = models.CharField(max_length=30, blank=True, help_text="Observed Kubernetes version.")
+    credential_ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the client certificate of the kubeconfig ends, as seen. Empty: a token."
+    )
     observed_at = models.DateTimeField(null=True, blank=True)
     error_code = models.CharField(max_length=30, blank=True)
     error_message = models.TextField(blank=True)
@@ -102,6 +105,8 @@ class Host(models.Model):
     ansible = models.JSONField(default=dict, help_text="Ansible connection variables, without secrets.")
     known_hosts = models.TextField(blank=True, help_text="Pinned host keys in known_hosts form.")
     ssh_key = models.ForeignKey(SshKey, models.PROTECT, null=True, blank=True)
+    # What its server is to be: server_type, name. Taken from the first look, then from what is ordered or accepted.
+    wanted = models.JSONField(default=dict, blank=True, help_text="What its server is to be; empty: as first seen.")
     # Observed
     provider_status = models.CharField(max_length=20, blank=True)
     kubelet_version = models.CharField(max_length=30, blank=True)
@@ -177,8 +182,9 @@ class DnsRecord(models.Model):
     name = models.CharField(max_length=255)
     type = models.CharField(max_length=10, default="A")
     value = models.CharField(max_length=1024)
+    ttl = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds. Empty: as the zone says.")
     observed_value = models.CharField(max_length=1024, blank=True)
-    observed_at = models.DateTimeField(null=True, blank=True)
+    observed_at = models.DateTimeField(null=True, blank=True, help_text="When it was last seen to change.")
 
     class Meta:
         verbose_name = "DNS record"

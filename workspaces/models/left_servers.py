@@ -24,14 +24,12 @@ from workspaces.models.price_list import clause_of, quote_of
 from workspaces.models.pricing import BillingAgreement, PriceOverride, ProfileLocation
 from workspaces.models.tenancy import Caller, Organization, Project
 from workspaces.models.workspace import Workspace
-from workspaces.rules import labels
+from workspaces.rules import labels, looks
 from workspaces.rules.ids import as_id
 from workspaces.rules.pricing import Clause, PriceBook, Quote
 
 REMOVE = "host.remove"
 ORDER = "host_order"
-# A look that is older than this many periods says nothing about now.
-PERIODS = 3
 # What the row says while a job deletes the server, until the next look.
 LEAVING = "deleting"
 
@@ -142,7 +140,7 @@ def _look(account: ProviderAccount, left: list[Left], missing: list[Host], now: 
 
 
 def _is_known(account: ProviderAccount, now: datetime) -> bool:
-    oldest = now - timedelta(seconds=PERIODS * settings.LOOPBACK_RECONCILE_SECONDS)
+    oldest = now - timedelta(seconds=looks.PERIODS * settings.LOOPBACK_RECONCILE_SECONDS)
     return not account.error_code and account.observed_at is not None and account.observed_at >= oldest
 
 

@@ -7,17 +7,17 @@ TenantControlPlane itself. "Upgrading" is not a state: it is an open operation.
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import ExpressionWrapper, F, Q, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from workspaces.models.infrastructure import ManagementCluster
 from workspaces.models.tenancy import Account, Caller, Project
-from workspaces.rules import lifecycle, permissions, versions
+from workspaces.rules import lifecycle, looks, permissions, versions
 
 
 def version_key(version: str) -> int:
@@ -26,6 +26,14 @@ def version_key(version: str) -> int:
         return versions.sort_key(version)
     except ValueError:
         return 0
+
+
+def too_old(now: datetime) -> Q:
+    """The condition that the last look says nothing about now, as `Workspace.is_stale` has it."""
+    every = Greatest(F("looked_every"), Value(settings.LOOPBACK_RECONCILE_SECONDS), output_field=models.FloatField())
+    age = ExpressionWrapper(every * Value(timedelta(seconds=looks.PERIODS)), output_field=models.DurationField())
+    last = ExpressionWrapper(Value(now) - age, output_field=models.DateTimeField())
+    return Q(observed_at=None) | Q(observed_at__lte=last)
 
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
@@ -71,6 +79,9 @@ class Workspace(models.Model):
     )
     upgrade_hosts_at_once = models.PositiveSmallIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
+    # What its TenantControlPlane is to be: kubernetes_version, replicas, paused. Taken from the first look, then from
+    # what upgrades set and what people accept; what differs is drift.
+    wanted = models.JSONField(default=dict, blank=True, help_text="What its control plane is to be; empty: as seen.")
     # Observed by reconciliation. Written together with observed_at, never guessed.
     kubernetes_version = models.CharField(max_length=30, blank=True, help_text="Running version, as last seen.")
     version_key = models.BigIntegerField(default=0, editable=False, help_text="Sorts kubernetes_version.")
@@ -78,6 +89,15 @@ class Workspace(models.Model):
     control_plane_wanted = models.CharField(max_length=30, blank=True, help_text="spec.kubernetes.version, as seen.")
     control_plane_paused = models.BooleanField(default=False, help_text="Kamaji is told to leave it alone.")
     control_plane_replicas = models.PositiveSmallIntegerField(default=0)
+    control_plane_revision = models.CharField(
+        max_length=40, blank=True, help_text="resourceVersion of the TenantControlPlane that all of this is from."
+    )
+    credential_ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the certificate ends with which Kamaji lets us in, as seen."
+    )
+    kubeconfig_secret = models.CharField(
+        max_length=253, blank=True, help_text="Name of the Secret with the administrator kubeconfig, as Kamaji says."
+    )
     endpoint = models.CharField(max_length=255, blank=True)
     kubelet_versions = models.CharField(
         max_length=500, blank=True, help_text="Of its nodes, each once, apart by spaces; ? where one was never seen."
@@ -92,6 +112,9 @@ class Workspace(models.Model):
     attention = models.CharField(max_length=200, blank=True, help_text="Why a person should look; empty: no reason.")
     attention_tone = models.CharField(max_length=10, blank=True)
     observed_at = models.DateTimeField(null=True, blank=True)
+    looked_every = models.PositiveIntegerField(
+        default=0, help_text="Seconds between two looks, where the fleet is too large for the usual period."
+    )
     objects = WorkspaceQuerySet.as_manager()
 
     class Meta:
@@ -132,10 +155,14 @@ class Workspace(models.Model):
         """Set the running version and the key that sorts it (not saved)."""
         self.kubernetes_version, self.version_key = version, version_key(version)
 
-    def is_stale(self, now: Any) -> bool:
-        """Whether the last look is older than three reconciliation periods: nothing here may be called green then."""
-        limit = timedelta(seconds=3 * settings.LOOPBACK_RECONCILE_SECONDS)
-        return self.observed_at is None or now - self.observed_at > limit
+    def is_stale(self, now: datetime) -> bool:
+        """Whether the last look is older than two of its periods: nothing here may be called green then."""
+        return self.observed_at is None or now >= looks.too_old_at(self.observed_at, self.looked_at_every)
+
+    @property
+    def looked_at_every(self) -> float:
+        """Seconds between two looks at it."""
+        return float(max(settings.LOOPBACK_RECONCILE_SECONDS, self.looked_every))
 
     def key_held_by(self, account: Account, key: str) -> bool:
         """Whether `account` holds the permission `key` on this workspace."""

@@ -1,63 +1,39 @@
 """Judging a workspace: from what was seen to conditions, and to the one sentence that asks for a person.
 
-Blind is never green: what could not be asked is "unknown", with the reason.
+The conditions are `health_conditions`; what they rest on, `health_seen`; how old it may be, `health_freshness`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Final
 
-Value = Literal["true", "false", "unknown"]
+from workspaces.rules.health_conditions import (
+    Condition,
+    control_plane,
+    credentials,
+    dns,
+    drift,
+    hosts,
+    seeding,
+    servers,
+)
+from workspaces.rules.health_seen import Seen
 
-
-@dataclass(frozen=True, slots=True)
-class HostSeen:
-    """A host as last seen; `ready` is None when it is not known, `joined` whether it is a node of the cluster."""
-
-    name: str
-    ready: bool | None
-    kubelet_version: str
-    message: str
-    joined: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A look that failed: its class (see providers/errors) and the sentence."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Everything the judgement rests on."""
-
-    type: str
-    state: str
-    state_reason: str
-    control_plane_status: str
-    wanted_version: str
-    running_version: str
-    hosts: Sequence[HostSeen]
-    paused: bool = False
-    management_trouble: Trouble | None = None
-    provider_trouble: Trouble | None = None
-    tenant_trouble: Trouble | None = None
-    failed_operation: str = ""
-    operation_open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One aspect of health. `value` true is good."""
-
-    type: str
-    value: Value
-    reason: str
-    message: str
+# What asks for nobody, because it comes by itself. What was never seen of hosts and control planes is not among it: one
+# that cannot be seen at all must not pass for well.
+QUIET: Final = frozenset({("dns", "not_seen"), ("dns", "repairing"), ("seeding", "not_seen"), ("seeding", "pending")})
+# What a person should look at although nothing is down.
+SOFT: Final = frozenset({
+    "moving", "paused", "ends_soon", "not_renewed", "refused", "conflict", "differs", "needs_decision", "fought",
+    "not_set_back",
+})  # fmt: skip
+# What an open operation explains: it is moving that itself.
+EXPLAINED: Final = frozenset({
+    ("control_plane", "moving"), ("control_plane", "not_seen"), ("hosts", "not_ready"), ("hosts", "not_seen"),
+    ("hosts", "none"), ("servers", "moving"), ("servers", "off"), ("servers", "gone"), ("servers", "not_seen"),
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,59 +45,32 @@ class Verdict:
     tone: str
 
 
-def judge(seen: Seen) -> Verdict:
+def judge(seen: Seen, now: datetime) -> Verdict:
     """Conditions of the workspace, and the most urgent reason for a person to look."""
-    conditions = [hosts(seen)]
-    if seen.type == "kubernetes":
-        conditions.insert(0, control_plane(seen))
-    if seen.provider_trouble:
-        conditions.append(Condition("servers", "unknown", seen.provider_trouble.code, seen.provider_trouble.message))
-    attention, tone = _attention(seen, conditions)
-    return Verdict(tuple(conditions), attention, tone)
+    conditions = tuple(_conditions(seen, now))
+    return Verdict(conditions, *_attention(seen, conditions))
 
 
-def control_plane(seen: Seen) -> Condition:
-    """Whether Kamaji serves the version that is wanted."""
-    if seen.management_trouble:
-        return Condition("control_plane", "unknown", seen.management_trouble.code, seen.management_trouble.message)
-    if seen.control_plane_status == "Gone":
-        return Condition(
-            "control_plane", "false", "gone", "Its control plane is not on the management cluster any more."
-        )
-    if seen.paused:
-        text = "The annotation kamaji.clastix.io/paused keeps Kamaji from working on it."
-        return Condition("control_plane", "false", "paused", text)
-    if not seen.control_plane_status:
-        return Condition("control_plane", "unknown", "not_seen", "Kamaji has not been asked about it yet.")
-    if seen.control_plane_status == "Ready" and seen.wanted_version == seen.running_version:
-        return Condition("control_plane", "true", "ready", f"Kamaji serves {seen.running_version}.")
-    if seen.control_plane_status in ("Upgrading", "Provisioning") or seen.wanted_version != seen.running_version:
-        runs = f"{seen.running_version or 'nothing'} runs, {seen.wanted_version} is wanted."
-        return Condition("control_plane", "false", "moving", f"Kamaji says {seen.control_plane_status}: {runs}")
-    return Condition(
-        "control_plane", "false", seen.control_plane_status.lower(), f"Kamaji says {seen.control_plane_status}."
-    )
+def _conditions(seen: Seen, now: datetime) -> list[Condition]:
+    """Those that concern it, the most far-reaching first."""
+    kubernetes, cloud = seen.type == "kubernetes", any(host.server is not None for host in seen.hosts)
+    found = [control_plane(seen)] if kubernetes else []
+    found.append(hosts(seen))
+    if cloud or seen.provider_trouble:
+        found.append(servers(seen))
+    if seen.records:
+        found.append(dns(seen))
+    if kubernetes and (seen.seeded or seen.seeds or seen.seeds_applied):
+        found.append(seeding(seen))
+    if kubernetes or cloud:
+        found.append(credentials(seen, now))
+    if different := drift(seen):
+        found.append(different)
+    return found
 
 
-def hosts(seen: Seen) -> Condition:
-    """Whether every host is ready."""
-    if seen.tenant_trouble:
-        return Condition("hosts", "unknown", seen.tenant_trouble.code, seen.tenant_trouble.message)
-    if not seen.hosts:
-        return Condition("hosts", "unknown", "none", "No host is known.")
-    down = [host for host in seen.hosts if host.ready is False]
-    if down:
-        names = ", ".join(host.name for host in down[:3]) + (f" and {len(down) - 3} more" if len(down) > 3 else "")
-        said = f": {down[0].message}" if down[0].message else ""
-        return Condition("hosts", "false", "not_ready", f"Not ready: {names}{said}")
-    unknown = [host.name for host in seen.hosts if host.ready is None]
-    if unknown:
-        return Condition("hosts", "unknown", "not_seen", f"Not seen yet: {', '.join(unknown[:3])}")
-    return Condition("hosts", "true", "ready", f"{len(seen.hosts)} of {len(seen.hosts)} ready.")
-
-
-def _attention(seen: Seen, conditions: list[Condition]) -> tuple[str, str]:
-    """The most urgent reason, and its tone. An open operation explains what it is moving, so that is left out."""
+def _attention(seen: Seen, conditions: tuple[Condition, ...]) -> tuple[str, str]:
+    """The most urgent reason, and its tone: what is down comes before what is unknown or waits."""
     if seen.state == "error":
         return seen.state_reason or "In error.", "bad"
     if seen.state == "gated":
@@ -130,18 +79,27 @@ def _attention(seen: Seen, conditions: list[Condition]) -> tuple[str, str]:
         return "", ""
     if seen.failed_operation:
         return seen.failed_operation, "bad"
-    for condition in conditions:
-        explained = seen.operation_open and condition.reason in ("moving", "not_ready")
-        if condition.value == "true" or explained or condition.reason == "not_seen":
-            continue
-        return condition.message, "bad" if condition.value == "false" and condition.reason not in (
-            "moving",
-            "paused",
-        ) else "warn"
+    asking = [(tone_of(condition), condition.message) for condition in conditions if _asks(condition, seen)]
+    for tone in ("bad", "warn"):
+        if message := next((message for its, message in asking if its == tone), ""):
+            return message, tone
     behind = _behind(seen)
     if behind and not seen.operation_open:
         return behind, "warn"
     return "", ""
+
+
+def _asks(condition: Condition, seen: Seen) -> bool:
+    what = (condition.type, condition.reason)
+    return condition.value != "true" and what not in QUIET and not (seen.operation_open and what in EXPLAINED)
+
+
+def tone_of(condition: Condition) -> str:
+    """`bad` for what is down, `warn` for what is unknown, moves or waits, "" for what is well."""
+    if condition.value == "true":
+        return ""
+    soft = condition.reason in SOFT or (condition.type, condition.reason) in QUIET
+    return "bad" if condition.value == "false" and not soft else "warn"
 
 
 def _behind(seen: Seen) -> str:
