@@ -16,7 +16,7 @@ from django_rq.cron import DjangoCronScheduler
 from redis.exceptions import RedisError
 
 from workspaces import jobs
-from workspaces.operations import recovery, rollouts
+from workspaces.operations import looks, recovery, rollouts
 
 logger = logging.getLogger(__name__)
 # Any number that no other program uses for advisory locks in this database.
@@ -75,10 +75,10 @@ def _lead(session: BaseDatabaseWrapper, stop: threading.Event) -> None:
 def _schedule() -> DjangoCronScheduler:
     """What is periodic. RQ reads the clock in local time, which Django has set to settings.TIME_ZONE, UTC."""
     scheduler = DjangoCronScheduler()
-    seconds = max(1, round(settings.LOOPBACK_RECONCILE_SECONDS))
-    # A tick that waits until the next one is dropped (ttl): both would look at the same world.
+    # A tick that waits until the next one is dropped (ttl): both would look at the same rows.
     options = {"job_timeout": 300, "result_ttl": 0, "failure_ttl": 3600}
-    scheduler.register(jobs.reconcile_tick, "reconcile", interval=seconds, ttl=seconds, **options)
+    scheduler.register(jobs.looks_tick, "ticks", interval=looks.ROUND, ttl=looks.ROUND, **options)
+    scheduler.register(jobs.upkeep_tick, "ticks", interval=60, ttl=60, **options)
     seconds = max(1, round(settings.LOOPBACK_PROFILES_SECONDS))
     scheduler.register(jobs.profiles_tick, "ticks", interval=seconds, ttl=seconds, **options)
     # Windows must not wait behind a round of looks. A tick decides and starts; the work itself is operations.

@@ -11,7 +11,7 @@ from hmac import compare_digest
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Min, Q
+from django.db.models import Count, DateTimeField, DurationField, ExpressionWrapper, F, Min, Q, Value
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -21,9 +21,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from workspaces.models import LeftServer, ManagementCluster, Operation, ProviderAccount, Workspace
+from workspaces.models import Drift, LeftServer, Look, Operation, Workspace
+from workspaces.models.workspace import too_old
 from workspaces.operations import queues
-from workspaces.rules import lifecycle
+from workspaces.rules import lifecycle, looks
 
 
 @never_cache
@@ -54,19 +55,18 @@ class Figures(Collector):
         yield from self._queue()
 
     def _fleet(self) -> Iterator[Metric]:
-        stale = self._now - timedelta(seconds=3 * settings.LOOPBACK_RECONCILE_SECONDS)
         looked_at = Workspace.objects.filter(state__in=("active", "gated", "error", "deletion_scheduled"))
         by_state = Workspace.objects.order_by().values_list("type", "state").annotate(number=Count("pk"))
         yield _gauge("workspaces", "Workspaces by type and state.", ("type", "state"), by_state)
         counted = looked_at.aggregate(
             attention=Count("pk", filter=~Q(attention="")),
-            stale=Count("pk", filter=Q(observed_at=None) | Q(observed_at__lt=stale)),
+            stale=Count("pk", filter=too_old(self._now)),
         )
         yield GaugeMetricFamily(
             "loopback_workspaces_attention", "Workspaces a person should look at.", counted["attention"]
         )
         yield GaugeMetricFamily(
-            "loopback_workspaces_stale", "Workspaces not seen for three periods of reconciliation.", counted["stale"]
+            "loopback_workspaces_stale", "Workspaces not seen for two periods of reconciliation.", counted["stale"]
         )
         yield GaugeMetricFamily(
             "loopback_left_servers", "Servers under our labels that no host has.", LeftServer.objects.count()
@@ -88,17 +88,20 @@ class Figures(Collector):
         )
 
     def _looks(self) -> Iterator[Metric]:
-        age = GaugeMetricFamily("loopback_look_age_seconds", "Age of the oldest look.", labels=("at",))
-        failing = GaugeMetricFamily("loopback_look_failing", "Looks that fail, by cause.", labels=("at", "code"))
-        for name, model in (("management_cluster", ManagementCluster), ("provider_account", ProviderAccount)):
-            oldest = model._default_manager.aggregate(at=Min("observed_at"))["at"]
-            if oldest:
-                age.add_metric((name,), (self._now - oldest).total_seconds())
-            codes = model._default_manager.exclude(error_code="").order_by().values_list("error_code")
-            for code, number in codes.annotate(number=Count("pk")):
-                failing.add_metric((name, code), number)
-        yield age
-        yield failing
+        periods = ExpressionWrapper(F("every") * Value(timedelta(seconds=looks.PERIODS)), output_field=DurationField())
+        oldest = ExpressionWrapper(Value(self._now) - periods, output_field=DateTimeField())
+        late = Q(succeeded_at=None) | Q(succeeded_at__lte=oldest)
+        by_kind = Look.objects.order_by().values("kind")
+        counted = {row["kind"]: row for row in by_kind.annotate(at=Min("succeeded_at"), late=Count("pk", filter=late))}
+        ages = [(kind, (self._now - row["at"]).total_seconds()) for kind, row in counted.items() if row["at"]]
+        yield _gauge("look_age_seconds", "Age of the oldest look that saw something.", ("kind",), ages)
+        numbers = [(kind, counted[kind]["late"] if kind in counted else 0) for kind in looks.LOOPS]
+        yield _gauge("looks_late", "Targets that were not seen for two periods.", ("kind",), numbers)
+        failing = Look.objects.exclude(error_code="").order_by().values_list("kind", "error_code")
+        by_code = failing.annotate(number=Count("pk"))
+        yield _gauge("looks_failing", "Targets whose last look failed, by cause.", ("kind", "code"), by_code)
+        drift = Drift.objects.open().order_by().values_list("kind", "policy").annotate(number=Count("pk"))
+        yield _gauge("drift_open", "Fields that are not as wanted, by what becomes of them.", ("kind", "policy"), drift)
 
     def _queue(self) -> Iterator[Metric]:
         seen = queues.look(self._now)

@@ -248,7 +248,14 @@ LOOPBACK_OVERRUN_SECONDS = seconds("LOOPBACK_OVERRUN_SECONDS", 3600)
 LOOPBACK_MAINTENANCE_SECONDS = seconds("LOOPBACK_MAINTENANCE_SECONDS", 60)
 # How often one API key may ask in a minute before it is answered 429.
 LOOPBACK_API_REQUESTS_PER_MINUTE = int(env("LOOPBACK_API_REQUESTS_PER_MINUTE", "600"))
+# How often control planes, servers, clusters and hosts are looked at, DNS zones, and seeded objects.
 LOOPBACK_RECONCILE_SECONDS = seconds("LOOPBACK_RECONCILE_SECONDS", 60)
+LOOPBACK_DNS_SECONDS = seconds("LOOPBACK_DNS_SECONDS", 300)
+LOOPBACK_SEEDING_SECONDS = seconds("LOOPBACK_SEEDING_SECONDS", 600)
+# Looks at single workspaces that may begin in a second, all together; a larger fleet is looked at less often.
+LOOPBACK_LOOKS_PER_SECOND = seconds("LOOPBACK_LOOKS_PER_SECOND", 50)
+# The longest pause between two looks at a target that does not answer.
+LOOPBACK_BACKOFF_SECONDS = seconds("LOOPBACK_BACKOFF_SECONDS", 300)
 # How often server types, prices and availability are asked of the providers. What is three times as old is unknown.
 LOOPBACK_PROFILES_SECONDS = seconds("LOOPBACK_PROFILES_SECONDS", 600)
 # How long a new server may take to answer over SSH, and one that is shut down to be off before its power is cut.

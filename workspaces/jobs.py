@@ -8,14 +8,18 @@ from django.utils import timezone
 
 from workspaces.logs import about
 from workspaces.models import PLATFORM, ProviderAccount, acting
+from workspaces.models.health import reassess_certificates
 from workspaces.operations import (
+    drift,
     engine,
     kubeconfigs,
     left_servers,
+    looks,
     maintenance,
     plans,
     preflight,
     profiles,
+    queue_samples,
     reconcile,
     rollouts,
     runs,
@@ -54,29 +58,51 @@ def fetch_kubeconfig(key: str) -> None:
 
 
 @acting(PLATFORM)
-def reconcile_tick() -> None:
-    """Erase kubeconfigs nobody took; look at all management clusters and accounts, and fan out to the tenants."""
+def looks_tick() -> None:
+    """Hand out the looks at the world that are due."""
+    looks.hand_out(timezone.now())
+
+
+@acting(PLATFORM)
+def upkeep_tick() -> None:
+    """Once a minute: what comes with time alone, and rows that nobody needs any more."""
+    now = timezone.now()
     kubeconfigs.erase_and_repair()
-    reconcile.look_at_everything()
+    queue_samples.sample(now)
+    reassess_certificates(now)
+    drift.prune(now)
 
 
 @acting(PLATFORM)
-def reconcile_management_cluster(key: str) -> None:
+def look_at_control_planes(key: str) -> None:
     """Look at the control planes of one management cluster."""
-    reconcile.look_at_management_cluster(uuid.UUID(key))
+    reconcile.look_at_control_planes(uuid.UUID(key))
 
 
 @acting(PLATFORM)
-def reconcile_provider_account(key: str) -> None:
+def look_at_servers(key: str) -> None:
     """Look at the servers of one provider account."""
-    reconcile.look_at_provider_account(uuid.UUID(key))
+    reconcile.look_at_servers(uuid.UUID(key))
 
 
 @acting(PLATFORM)
-def reconcile_tenant(key: str) -> None:
-    """Look at the nodes of one workspace's cluster."""
+def look_at_dns(key: str) -> None:
+    """Look at the DNS records that one provider account keeps."""
+    reconcile.look_at_dns(uuid.UUID(key))
+
+
+@acting(PLATFORM)
+def look_at_cluster(key: str) -> None:
+    """Look at one workspace: the nodes of its cluster, or its hosts."""
     with about(workspace=key):
-        reconcile.look_at_tenant(uuid.UUID(key))
+        reconcile.look_at_cluster(uuid.UUID(key))
+
+
+@acting(PLATFORM)
+def look_at_seeding(key: str) -> None:
+    """Look at the seeded objects of one workspace's cluster."""
+    with about(workspace=key):
+        reconcile.look_at_seeding(uuid.UUID(key))
 
 
 @acting(PLATFORM)

@@ -40,8 +40,9 @@ def scheduler() -> Iterator[Callable[[], None]]:
         end()
 
 
-def ticks() -> int:
-    return django_rq.get_queue("reconcile").count
+def ticks(job: str = "profiles_tick") -> int:
+    """Ticks that wait; of price lists, because there is one in a long while."""
+    return [waiting.func_name for waiting in django_rq.get_queue("ticks").jobs].count(f"workspaces.jobs.{job}")
 
 
 def leaders() -> list[int]:
@@ -65,20 +66,19 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
 
 @pytest.fixture(autouse=True)
 def _empty_queue() -> Iterator[None]:
-    django_rq.get_queue("reconcile").empty()
+    django_rq.get_queue("ticks").empty()
     yield
-    django_rq.get_queue("reconcile").empty()
+    django_rq.get_queue("ticks").empty()
 
 
-def test_the_reconciliation_tick_is_enqueued_for_its_queue() -> None:
+def test_each_tick_is_enqueued_for_its_queue() -> None:
+    names = ("looks_tick", "upkeep_tick", "profiles_tick", "maintenance_tick", "rollouts_tick")
     with scheduler():
-        assert eventually(lambda: ticks() == 1)
-    (job,) = django_rq.get_queue("reconcile").jobs
-    assert job.func_name == "workspaces.jobs.reconcile_tick"
+        assert eventually(lambda: all(ticks(name) for name in names))
 
 
 def test_a_second_scheduler_stands_by_and_takes_over(settings) -> None:
-    settings.LOOPBACK_RECONCILE_SECONDS = 600
+    settings.LOOPBACK_PROFILES_SECONDS = 600
     with scheduler() as end_first:
         assert eventually(lambda: ticks() == 1)
         first = leaders()

@@ -9,7 +9,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests import cast
-from workspaces.models import Operation, Workspace
+from workspaces.models import Drift, Look, Operation, Workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -65,12 +65,36 @@ def test_operations_are_counted_open_and_ended(workspace, metal):
 
 
 def test_a_look_that_fails_is_counted_by_its_cause(workspace):
-    cluster = cast.management_cluster()
-    cluster.error_code, cluster.observed_at = "credential", timezone.now() - timedelta(minutes=10)
-    cluster.save()
+    ago = timezone.now() - timedelta(seconds=110)
+    cast.looked_at(workspace, ago, error_code="credential")
     told = figures()
-    assert told["loopback_look_failing", ("at", "management_cluster"), ("code", "credential")] == 1
-    assert 600 <= told["loopback_look_age_seconds", ("at", "management_cluster")] < 660
+    assert told["loopback_looks_failing", ("code", "credential"), ("kind", "control_planes")] == 1
+    assert told["loopback_looks_failing", ("code", "credential"), ("kind", "cluster")] == 1
+    assert 110 <= told["loopback_look_age_seconds", ("kind", "control_planes")] < 160
+    Look.objects.update(error_code="")
+    assert not [name for name in figures() if name[0] == "loopback_looks_failing"]
+
+
+def test_a_target_is_late_when_it_was_not_seen_for_two_of_its_own_periods(workspace, metal):
+    now = timezone.now()
+    cast.looked_at(workspace, now - timedelta(seconds=130))  # a minute of clusters, ten of seeding
+    cast.looked_at(metal, now - timedelta(seconds=100))
+    told = figures()
+    late = {name[1][1]: number for name, number in told.items() if name[0] == "loopback_looks_late"}
+    assert late == {"control_planes": 1, "servers": 0, "dns": 0, "cluster": 1, "seeding": 0}
+    Look.objects.filter(workspace=metal).update(succeeded_at=None)
+    assert figures()["loopback_looks_late", ("kind", "cluster")] == 2
+
+
+def test_open_drift_is_counted_by_what_becomes_of_it(workspace):
+    for field, policy, ended in (("replicas", "decide", None), ("paused", "decide", None), ("x", "decide", cast.NOW)):
+        Drift.objects.create(
+            workspace=workspace, kind="control_plane", field=field, policy=policy, since=cast.NOW, ended_at=ended
+        )
+    Drift.objects.create(workspace=workspace, kind="host", field="name", policy="repair", since=cast.NOW)
+    told = figures()
+    assert told["loopback_drift_open", ("kind", "control_plane"), ("policy", "decide")] == 2
+    assert told["loopback_drift_open", ("kind", "host"), ("policy", "repair")] == 1
 
 
 def test_the_queue_is_told_and_that_it_cannot_be_asked(monkeypatch):

@@ -68,7 +68,7 @@ def test_an_ordered_host_is_resized_and_removed(world: RunningWorld) -> None:
     assert operation.state == "succeeded", harness.story(operation)
     assert hired.servers(workspace) == []
     assert sorted(harness.nodes(workspace)) == ["a-life-w1"]
-    reconcile.look_at_provider_account(host.provider_account_id)
+    reconcile.look_at_servers(host.provider_account_id)
     assert host.provider_account is not None
     assert host.provider_account.left_servers.count() == 0
 

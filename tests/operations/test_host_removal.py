@@ -203,12 +203,12 @@ def test_a_look_at_the_account_in_the_middle_of_a_removal_does_no_harm(world: Ru
     def looking(function: Any) -> Any:
         def run(context: Any) -> Any:
             outcome = function(context)
-            reconcile.look_at_provider_account(account.pk)
+            reconcile.look_at_servers(account.pk)
             return outcome
 
         return run
 
     operation = harness.drive(start(workspace), looking)
     assert operation.state == "succeeded", harness.story(operation)
-    reconcile.look_at_provider_account(account.pk)
+    reconcile.look_at_servers(account.pk)
     assert account.left_servers.count() == 0

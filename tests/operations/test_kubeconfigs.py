@@ -302,10 +302,10 @@ def test_a_worker_that_dies_while_it_fetches_is_replaced_by_another_one(world, l
         django_rq.get_queue("ticks").empty()
         made.refresh_from_db()
         assert made.state == "requested"
-        jobs.reconcile_tick()
+        jobs.upkeep_tick()
         assert waiting_jobs() == [], "it may still be under way"
         Kubeconfig.objects.update(requested_at=timezone.now() - timedelta(seconds=61))
-        jobs.reconcile_tick()
+        jobs.upkeep_tick()
         while Kubeconfig.objects.get().state == "requested":
             assert time.monotonic() < until
             time.sleep(0.05)
@@ -317,7 +317,7 @@ def test_a_job_that_the_queue_has_lost_is_handed_over_again(workspace, alice):
     made = asked(workspace, alice)
     django_rq.get_queue("ticks").empty()
     Kubeconfig.objects.update(requested_at=timezone.now() - timedelta(seconds=61))
-    jobs.reconcile_tick()
+    jobs.upkeep_tick()
     assert waiting_jobs() == [("workspaces.jobs.fetch_kubeconfig", str(made.pk))]
 
 
@@ -331,14 +331,14 @@ def test_asking_works_while_the_queue_is_away_and_the_scheduler_repeats_it(works
         settings.RQ_QUEUES["ticks"] = right
     assert Kubeconfig.objects.get().state == "requested"
     Kubeconfig.objects.update(requested_at=timezone.now() - timedelta(seconds=61))
-    jobs.reconcile_tick()
+    jobs.upkeep_tick()
     assert waiting_jobs() == [("workspaces.jobs.fetch_kubeconfig", str(made.pk))]
 
 
 def test_one_that_no_worker_fetches_ends_after_ten_minutes(workspace, alice):
     asked(workspace, alice)
     Kubeconfig.objects.update(requested_at=timezone.now() - timedelta(minutes=10))
-    jobs.reconcile_tick()
+    jobs.upkeep_tick()
     made = Kubeconfig.objects.get()
     assert (made.state, made.failure) == ("failed", "No worker has fetched it within 10 minutes.")
     asked(workspace, alice)
@@ -347,10 +347,10 @@ def test_one_that_no_worker_fetches_ends_after_ten_minutes(workspace, alice):
 def test_one_that_is_not_taken_is_erased_after_ten_minutes(workspace, alice):
     made = ready(workspace, alice)
     Kubeconfig.objects.update(fetched_at=timezone.now() - timedelta(minutes=9))
-    jobs.reconcile_tick()
+    jobs.upkeep_tick()
     assert Kubeconfig.objects.get().state == "ready"
     Kubeconfig.objects.update(fetched_at=timezone.now() - timedelta(minutes=10))
-    jobs.reconcile_tick()
+    jobs.upkeep_tick()
     made.refresh_from_db()
     assert (made.state, made.document.token) == ("expired", "")
     erased = Event.objects.row_changes().filter(table="workspaces_kubeconfig").first()

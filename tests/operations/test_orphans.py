@@ -37,7 +37,7 @@ def leave(world: RunningWorld, workspace: Workspace, name: str, **more: Any) -> 
 
 def look(account: ProviderAccount) -> list[str]:
     """One look; the names of the servers that are left."""
-    reconcile.look_at_provider_account(account.pk)
+    reconcile.look_at_servers(account.pk)
     return list(account.left_servers.values_list("name", flat=True))
 
 
@@ -172,7 +172,7 @@ def test_a_host_that_is_removed_during_a_look_does_not_end_it(world: RunningWorl
     removal = threading.Thread(target=remove)
     removal.start()
     assert deleted.wait(30)
-    reconcile.look_at_provider_account(account.pk)
+    reconcile.look_at_servers(account.pk)
     removal.join()
     assert list(workspace.hosts.values_list("name", "provider_status")) == [("half-look-w2", "running")]
 

@@ -42,7 +42,7 @@ def worker(*names: str) -> Worker:
 
 def scheduler() -> DjangoCronScheduler:
     made = DjangoCronScheduler()
-    made.register(jobs.reconcile_tick, "reconcile", interval=60)
+    made.register(jobs.upkeep_tick, "ticks", interval=60)
     made.register_birth()
     made.heartbeat()
     return made
@@ -100,10 +100,22 @@ def test_a_scheduler_that_is_gone_is_said_when_the_workers_live() -> None:
     assert queues.look(now()).scheduler_heard_at is None
 
 
+def test_a_job_that_ends_while_it_is_read_is_left_out() -> None:
+    busy, queue = worker("reconcile"), django_rq.get_queue("reconcile")
+    job = queue.enqueue("workspaces.jobs.look_at_cluster", str(uuid.uuid4()))
+    waits = queue.enqueue("workspaces.jobs.look_at_cluster", str(uuid.uuid4()))
+    busy.prepare_execution(job)
+    for ended in (job, waits):
+        job.connection.delete(ended.key)
+    seen = queues.look(now())
+    assert [(one.name, one.job) for one in seen.workers] == [(busy.name, "")]
+    assert [(one.depth, one.oldest) for one in seen.queues if one.name == "reconcile"] == [(2, None)]
+
+
 def test_depth_and_age_of_each_queue_are_told() -> None:
     before = now()
     for _ in range(3):
-        django_rq.get_queue("reconcile").enqueue("workspaces.jobs.reconcile_tenant", str(uuid.uuid4()))
+        django_rq.get_queue("reconcile").enqueue("workspaces.jobs.sync_profiles", str(uuid.uuid4()))
     worker("reconcile", "ticks")
     seen = {one.name: one for one in queues.look(now()).queues}
     assert list(seen) == ["operations", "ticks", "reconcile"]
@@ -115,8 +127,8 @@ def test_depth_and_age_of_each_queue_are_told() -> None:
 
 
 def failed_job() -> str:
-    """A look at a workspace that does not exist: the job ends in an error that nobody expected."""
-    job = django_rq.get_queue("reconcile").enqueue("workspaces.jobs.reconcile_tenant", str(uuid.uuid4()))
+    """The prices of an account that does not exist: the job ends in an error that nobody expected."""
+    job = django_rq.get_queue("reconcile").enqueue("workspaces.jobs.sync_profiles", str(uuid.uuid4()))
     SimpleWorker([django_rq.get_queue("reconcile")], connection=job.connection).work(burst=True, logging_level="ERROR")
     return str(job.id)
 
@@ -124,8 +136,9 @@ def failed_job() -> str:
 def test_a_failed_job_is_told_with_the_last_line_of_its_error() -> None:
     job = failed_job()
     (seen,) = queues.look(now()).failed
-    assert (seen.id, seen.queue, seen.job) == (job, "reconcile", "reconcile_tenant")
-    assert seen.error == "workspaces.models.workspace.Workspace.DoesNotExist: Workspace matching query does not exist."
+    assert (seen.id, seen.queue, seen.job) == (job, "reconcile", "sync_profiles")
+    said = "ProviderAccount.DoesNotExist: ProviderAccount matching query does not exist."
+    assert seen.error == f"workspaces.models.infrastructure.{said}"
     assert seen.failed_at is not None
     assert now() - seen.failed_at < timedelta(minutes=1)
 
@@ -136,7 +149,7 @@ def test_a_failed_job_goes_back_on_its_queue_once_and_the_trail_says_who_asked()
     assert django_rq.get_queue("reconcile").get_job_ids() == [job]
     assert queues.look(now()).failed == ()
     event = Event.objects.get(action="queue.retried")
-    assert event.summary == "Put a failed job back on the queue reconcile: reconcile_tenant"
+    assert event.summary == "Put a failed job back on the queue reconcile: sync_profiles"
     assert event.actor_name == "Alice Ahrens"
     again = queues.retry(job, ALICE)
     assert isinstance(again, Refused)

@@ -43,8 +43,19 @@ def control_plane(workspace: Workspace) -> Iterator[tuple[Kamaji, ControlPlane]]
 
 
 def tenant_kubeconfig(workspace: Workspace) -> str:
-    """The text of the workspace's administrator kubeconfig. Kamaji re-issues it on every upgrade: never keep it."""
-    with control_plane(workspace) as (kamaji, seen):
+    """The text of the workspace's administrator kubeconfig. Kamaji re-issues it on every upgrade: never keep it.
+
+    The Secret is asked for by the name that a look has seen; only without one, or when it is not there, is the control
+    plane asked for its name.
+    """
+    with management(_management_cluster(workspace)) as kamaji:
+        try:
+            if workspace.kubeconfig_secret:
+                return kamaji.kubeconfig(workspace.namespace, workspace.kubeconfig_secret)
+        except Permanent as error:
+            if error.code != "not_found":
+                raise
+        seen = kamaji.control_plane(workspace.namespace, workspace.control_plane)
         if not seen.kubeconfig_secret:
             raise Temporary("not_found", f"Kamaji has not issued a kubeconfig for {workspace.name} yet.")
         return kamaji.kubeconfig(workspace.namespace, seen.kubeconfig_secret)

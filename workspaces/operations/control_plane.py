@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from workspaces.models import Workspace
 from workspaces.operations import connections, diagnosis
 from workspaces.operations.engine import Context, Done, Outcome, Wait
 from workspaces.providers.errors import Permanent
@@ -37,6 +38,7 @@ def set_version(context: Context) -> Outcome:
     with connections.control_plane(context.workspace) as (kamaji, seen):
         refuse_stuck(seen)
         if seen.wanted_version == target:
+            _want(context, target)
             return Done("already set")
         if versions.precedence(seen.wanted_version) > versions.precedence(target) and not _hangs(kamaji, seen, target):
             # Kamaji ignores the patch number when it compares, so it would let this through.
@@ -46,7 +48,14 @@ def set_version(context: Context) -> Outcome:
                 who_can_fix="Nobody has to: this upgrade is no longer needed.",
             )
         kamaji.set_version(seen, target)
+    _want(context, target)
     return Done(f"Kamaji has taken {target}. From here there is no way back")
+
+
+def _want(context: Context, target: str) -> None:
+    """From now on another version would be drift."""
+    wanted = context.workspace.wanted | {"kubernetes_version": target}
+    Workspace.objects.filter(pk=context.workspace.pk).update(wanted=wanted)
 
 
 def _hangs(kamaji: Kamaji, seen: ControlPlane, target: str) -> bool:

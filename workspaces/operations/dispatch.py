@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import uuid
 from contextlib import suppress
+from typing import Any
 
 import django_rq
 from django.db import transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from workspaces.models import Operation, Workspace
+from workspaces.models import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +59,6 @@ def queued() -> set[uuid.UUID]:
     return found
 
 
-def look_soon(workspace: Workspace) -> None:
-    """Look at one workspace now: its management cluster's listing, then the workspace itself."""
-    if workspace.management_cluster_id:
-        fan_out("workspaces.jobs.reconcile_management_cluster", [str(workspace.management_cluster_id)])
-    fan_out("workspaces.jobs.reconcile_tenant", [str(workspace.pk)])
-
-
 def fetch_soon(kubeconfig_id: uuid.UUID) -> None:
     """Have a worker fetch the kubeconfig once the surrounding transaction is committed."""
     transaction.on_commit(lambda: _enqueue_fetch(kubeconfig_id), robust=True)
@@ -97,7 +91,11 @@ def backlog(queue: str) -> int:
     return int(django_rq.get_queue(queue).count)
 
 
-def fan_out(job: str, keys: list[str], *, ttl: int | None = None) -> None:
-    """Enqueue one reconciliation job a key, in one round trip; one that has waited for `ttl` seconds is dropped."""
+def fan_out(job: str, keys: list[str], *, ttl: int | None = None, at_front: bool = False) -> None:
+    """Enqueue one reconciliation job a key, in one round trip; one that has waited for `ttl` seconds is dropped.
+
+    Nobody reads what they answer, so nothing of a job that has ended well is kept.
+    """
     queue = django_rq.get_queue("reconcile")
-    queue.enqueue_many([queue.prepare_data(job, (key,), timeout=120, ttl=ttl, failure_ttl=3600) for key in keys])
+    options: dict[str, Any] = {"timeout": 120, "ttl": ttl, "result_ttl": 0, "failure_ttl": 3600, "at_front": at_front}
+    queue.enqueue_many([queue.prepare_data(job, (key,), **options) for key in keys])

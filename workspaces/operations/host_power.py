@@ -138,6 +138,7 @@ def change_type(context: Context) -> Outcome:
     if isinstance(server, Wait):
         return server
     if server.server_type == wanted["to"]:
+        servers.want_type(host, wanted["to"])
         return Done(f"is {wanted['to']} now, with a disk of {server.disk} GB")
     if server.status == RUNNING:
         raise Permanent(
@@ -147,6 +148,7 @@ def change_type(context: Context) -> Outcome:
         )
     begun = servers.cloud_of(host).change_type(server.id, wanted["to"], grow_disk=wanted["grow_disk"])
     context.remember(action=begun)
+    servers.want_type(host, wanted["to"])
     return context.again(f"it becomes {wanted['to']}")
 
 

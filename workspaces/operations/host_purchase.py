@@ -154,7 +154,10 @@ def _adopt(context: Context, host: Host, server: Server) -> None:
     operation = context.operation
     with transaction.atomic():
         Host.objects.filter(pk=host.pk).update(
-            provider_id=server.id, provider_status=server.status, location=server.location
+            provider_id=server.id,
+            provider_status=server.status,
+            location=server.location,
+            wanted={"server_type": server.server_type, "name": server.name, "labels": dict(server.labels)},
         )
         # A reconciliation may have been the first to see the server, so its id says nothing about the trail.
         acts = Event.objects.filter(workspace_id=operation.workspace_id, operation_id=operation.pk)

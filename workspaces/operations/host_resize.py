@@ -22,9 +22,10 @@ from workspaces.operations import dispatch, drains, host_power, nodes, profiles,
 from workspaces.operations.engine import Context, Done, Outcome, StepFunction
 from workspaces.operations.host_offer import in_words
 from workspaces.operations.host_sizes import choose, disk_of, offer_now
-from workspaces.providers.errors import CODES, Permanent, Temporary
+from workspaces.providers.errors import Permanent, Temporary
 from workspaces.rules.pricing import Quote
 from workspaces.rules.refusal import Refused
+from workspaces.rules.trouble import WHO_CAN_FIX
 
 KIND: Final = "host_resize"
 _ANEW: Final = "An administrator, by starting a new resize: later, or to another profile."
@@ -126,7 +127,7 @@ def check(context: Context) -> Outcome:
 
 def _as_failure(refused: Refused) -> Permanent:
     code = "no_capacity" if refused.code == "unavailable" else refused.code
-    return Permanent(code, refused.message, who_can_fix=CODES.get(code, _ANEW))
+    return Permanent(code, refused.message, who_can_fix=WHO_CAN_FIX.get(code, _ANEW))
 
 
 def _check_server(host: Host, wanted: dict[str, Any], profile: ComputeProfile) -> None:
@@ -173,6 +174,7 @@ def finish(context: Context) -> Outcome:
         profile=server.server_type, disk_gb=server.disk or host.disk_gb, provider_status=server.status
     )
     if server.server_type == wanted["to"]:
+        servers.want_type(host, server.server_type)
         context.step.irreversible = wanted["grow_disk"]
         return Done(f"{host} runs as {server.server_type}, with a disk of {server.disk} GB")
     refused = host_power.refusal(context.operation)
@@ -182,6 +184,7 @@ def finish(context: Context) -> Outcome:
             f"{host} runs as {server.server_type}: somebody has changed its type meanwhile.",
             who_can_fix=_ANEW,
         )
+    servers.want_type(host, server.server_type)
     raise Permanent(
         refused.code,
         f"{host} was not resized: {refused.message} It runs on as {server.server_type}, as before.",

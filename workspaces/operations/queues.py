@@ -6,7 +6,8 @@ a Redis that does not answer is part of the answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -140,7 +141,7 @@ def _workers() -> Sequence[Worker]:
 
 
 def _worker(worker: Worker, now: datetime) -> WorkerSeen:
-    job = worker.get_current_job()
+    job = _current(worker)
     heard_at = _utc(worker.last_heartbeat)
     return WorkerSeen(
         name=worker.name,
@@ -173,11 +174,11 @@ def _alive(now: datetime) -> Mapping[str, bool]:
 # --- Queues -----------------------------------------------------------------------------------------------------------
 def _queue(queue: Queue, workers: Sequence[WorkerSeen]) -> QueueSeen:
     first = queue.get_job_ids(0, 1)
-    oldest = Job.fetch_many(first, connection=queue.connection) if first else []
+    oldest = _fetched(first, queue)
     return QueueSeen(
         name=queue.name,
         depth=int(queue.count),
-        oldest=_utc(oldest[0].enqueued_at) if oldest and oldest[0] else None,
+        oldest=_utc(oldest[0].enqueued_at) if oldest else None,
         running=int(StartedJobRegistry(queue=queue).get_job_count(cleanup=False)),
         failed=int(FailedJobRegistry(queue=queue).get_job_count(cleanup=False)),
         workers=sum(worker.alive and queue.name in worker.queues for worker in workers),
@@ -187,7 +188,7 @@ def _queue(queue: Queue, workers: Sequence[WorkerSeen]) -> QueueSeen:
 def _failed(queue: Queue) -> list[FailedJob]:
     registry = FailedJobRegistry(queue=queue)
     ids = registry.get_job_ids(0, FAILED_SHOWN - 1, desc=True, cleanup=False)
-    return [_failed_job(job) for job in Job.fetch_many(ids, connection=queue.connection) if job]
+    return [_failed_job(job) for job in _fetched(ids, queue)]
 
 
 def _failed_job(job: Job) -> FailedJob:
@@ -206,6 +207,23 @@ def _failed_job(job: Job) -> FailedJob:
 
 def _name(job: Job) -> str:
     return str(job.func_name or "").rpartition(".")[2]
+
+
+# --- Jobs that end while they are read --------------------------------------------------------------------------------
+def _current(worker: Worker) -> Job | None:
+    with suppress(NoSuchJobError):
+        found: Job | None = worker.get_current_job()
+        return found
+    return None
+
+
+def _fetched(ids: Iterable[str], queue: Queue) -> list[Job]:
+    """Those of the jobs that are still there. RQ's `fetch_many` breaks on one of which a worker left a remainder."""
+    found = []
+    for id in ids:
+        with suppress(NoSuchJobError):
+            found.append(Job.fetch(id, connection=queue.connection))
+    return found
 
 
 # --- The scheduler ----------------------------------------------------------------------------------------------------

@@ -38,6 +38,11 @@ def find(host: Host) -> Server | None:
         return None
 
 
+def want_type(host: Host, server_type: str) -> None:
+    """From now on another type of the host's server would be drift."""
+    Host.objects.filter(pk=host.pk).update(wanted=host.wanted | {"server_type": server_type})
+
+
 def wait_for_action(context: Context, host: Host, id: int, what: str) -> Wait | None:
     """None when the action is over, else a wait that says `what` is going on ("the server is being created").
 
