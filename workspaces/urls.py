@@ -13,6 +13,7 @@ from workspaces.views import (
     calendar_proposal,
     catalogue,
     decisions,
+    drift,
     find,
     fleet,
     holds,
@@ -30,6 +31,7 @@ from workspaces.views import (
     profile_compare,
     profiles,
     queue,
+    reconciliation,
     rollout_new,
     rollouts,
     skip,
@@ -37,6 +39,7 @@ from workspaces.views import (
     transfer,
     upgrades,
     workspace_access,
+    workspace_reconciliation,
     workspaces,
 )
 
@@ -45,6 +48,10 @@ urlpatterns = [
     path("workspaces", fleet.fleet, name="fleet"),
     path("workspaces/<uuid:pk>", workspaces.overview, name="workspace"),
     path("workspaces/<uuid:pk>/reconcile", workspaces.reconcile, name="reconcile"),
+    path(
+        "workspaces/<uuid:pk>/reconciliation", workspace_reconciliation.reconciliation, name="workspace_reconciliation"
+    ),
+    path("workspaces/<uuid:pk>/drift/<uuid:drift>/decide", drift.decide, name="drift_decide"),
     path("workspaces/<uuid:pk>/maintenance", maintenance.maintenance, name="maintenance"),
     path("workspaces/<uuid:pk>/maintenance/preview", maintenance.preview, name="maintenance_preview"),
     path("workspaces/<uuid:pk>/version", upgrades.version, name="version"),
@@ -75,6 +82,7 @@ urlpatterns = [
     path("rollouts/<uuid:pk>/pause", rollouts.pause, name="rollout_pause"),
     path("rollouts/<uuid:pk>/continue", rollouts.proceed, name="rollout_continue"),
     path("rollouts/<uuid:pk>/stop", rollouts.stop, name="rollout_stop"),
+    path("reconciliation", reconciliation.reconciliation, name="reconciliation"),
     path("queue", queue.queue, name="queue"),
     path("queue/jobs/<str:job>/retry", queue.retry, name="queue_retry"),
     path("agreements", agreements.agreements, name="agreements"),

@@ -23,6 +23,7 @@ from workspaces.models import (
     ComputeProfile,
     Decision,
     DnsRecord,
+    Drift,
     Event,
     Hold,
     Integration,
@@ -30,11 +31,15 @@ from workspaces.models import (
     Kubeconfig,
     KubernetesVersion,
     LogLine,
+    Look,
     Operation,
     PackageUpdate,
     Preflight,
     ProviderAccount,
+    QueueSample,
     Rollout,
+    Seed,
+    SeedManifest,
     SshKey,
     StepPlan,
     Tick,
@@ -76,6 +81,15 @@ def things(workspace: Workspace, alice: Account, bob: Account, catalogue_rows: A
         "member": bob.memberships.get(),
         "host": workspace.hosts.first(),
         "event": Event.objects.first(),
+        "drift": Drift.objects.create(
+            workspace=workspace,
+            kind="control_plane",
+            field="replicas",
+            wanted=2,
+            seen=3,
+            policy="decide",
+            since=cast.NOW,
+        ),
         "rollout": Rollout.begin("1.35.7", [workspace], actor=Actor.of(alice)),
         "project_hold": Hold.objects.create(
             project=project, reason="Fair", set_by=alice, expires_at=timezone.now() + timedelta(days=1)
@@ -120,6 +134,12 @@ def _what_only_staff_sees(workspace: Workspace, alice: Account) -> dict[str, Any
         "rolloutmember": workspace.rollout_members.get(),
         "preflight": Preflight.objects.create(workspace=workspace, target="1.35.7", asked_by=str(alice)),
         "tick": Tick.objects.create(name="maintenance", at=timezone.now()),
+        "look": Look.objects.create(kind="cluster", workspace=workspace, every=60),
+        "queuesample": QueueSample.objects.create(at=cast.NOW, queue="reconcile", depth=3),
+        "seedmanifest": SeedManifest.objects.create(name="free", content=""),
+        "seed": Seed.objects.create(
+            workspace=workspace, manifest=SeedManifest.objects.create(name="carried", content=""), object="v1 X /y"
+        ),
         "group": Group.objects.create(name="Catalogue"),
     }
 

@@ -67,6 +67,8 @@ GET  workspaces/<uuid:pk>/hosts/<uuid:host>/resize                302  404  403 
 POST workspaces/<uuid:pk>/hosts/<uuid:host>/resize                302  404  403  422  422  404  422
 GET  workspaces/<uuid:pk>/hosts/<uuid:host>/remove                302  404  403  200  200  404  200
 POST workspaces/<uuid:pk>/hosts/<uuid:host>/remove                302  404  403  422  422  404  422
+GET  workspaces/<uuid:pk>/reconciliation                          302  404  200  200  200  404  200
+POST workspaces/<uuid:pk>/drift/<uuid:drift>/decide               302  404  403  422  422  404  422
 GET  workspaces/<uuid:pk>/transfer                                302  404  403  403  200  404  200
 POST workspaces/<uuid:pk>/transfer                                302  404  403  403  303  404  303
 GET  queue                                                        302  200  403  403  200  403  200
@@ -90,6 +92,7 @@ POST rollouts/<uuid:pk>/continue                                  302  404  409 
 POST rollouts/<uuid:pk>/stop                                      302  404  409  303  303  404  303
 GET  agreements                                                   302  200  200  200  200  200  200
 GET  agreements/<uuid:pk>                                         302  404  200  200  200  404  200
+GET  reconciliation                                               302  200  200  200  200  200  200
 GET  left-servers                                                 302  200  200  200  200  200  200
 # It belongs to the organization as a whole, so one of its projects is not enough to delete it.
 GET  left-servers/<uuid:pk>/delete                                302  404  403  403  200  404  200
@@ -204,6 +207,8 @@ GET   projects                                     401  200  200  200  200  200 
 GET   workspaces                                   401  200  200  200  200  200  200 |  200  200  200  200  401  401
 GET   workspaces/<uuidstr:pk>                      401  404  200  200  200  404  200 |  200  200  200  404  401  401
 POST  workspaces/<uuidstr:pk>/reconcile            401  404  403  202  202  404  202 |  403  202  202  404  401  401
+GET   workspaces/<uuidstr:pk>/drift                401  404  200  200  200  404  200 |  200  200  200  404  401  401
+POST  workspaces/<uuidstr:pk>/drift/<uuidstr:drift>  401  404  403  200  200  404  200 |  403  200  200  404  401  401
 GET   workspaces/<uuidstr:pk>/maintenance          401  404  200  200  200  404  200 |  200  200  200  404  401  401
 PATCH workspaces/<uuidstr:pk>/maintenance          401  404  403  200  200  404  200 |  403  200  200  404  401  401
 GET   workspaces/<uuidstr:pk>/maintenance/forecast   401  404  200  200  200  404  200 |  200  200  200  404  401  401
@@ -298,6 +303,11 @@ workspaces/rolloutmember              403  403   403  403   403              200
 workspaces/preflight                  403  403   403  403   403              200  200   403  403   302
 workspaces/computeprofile             403  403   403  403   403              200  200   403  403   302
 workspaces/billingagreement           403  403   403  403   403              200  200   200  200   302
+workspaces/look                       403  403   403  403   403              200  200   403  403   302
+workspaces/drift                      403  403   403  403   403              200  200   403  403   302
+workspaces/queuesample                403  403   403  403   403              200  200   403  403   302
+workspaces/seedmanifest               403  403   403  403   403              200  200   200  200   302
+workspaces/seed                       403  403   403  403   403              200  200   403  403   302
 auth/group                            403  403   403  403   403              200  200   200  200   302
 """
 # fmt: on
@@ -307,6 +317,7 @@ KINDS = [
     (r"^admin/\w+/(?P<kind>\w+)/", ""),
     (r"<uuid:kubeconfig>$", "kubeconfig"),
     (r"<uuid\w*:host>$", "host"),
+    (r"<uuid\w*:drift>$", "drift"),
     (r"<uuid:member>$", "member"),
     (r"^projects/.*<uuid:invitation>$", "project_invitation"),
     (r"<uuid:invitation>$", "invitation"),
@@ -334,6 +345,7 @@ PATHS = {
 # What has to be said for the answer to be about rights; {words} are ids.
 BODIES = {
     "PATCH api/v1/workspaces/<uuidstr:pk>/maintenance": "{{}}",
+    "POST api/v1/workspaces/<uuidstr:pk>/drift/<uuidstr:drift>": '{{"decision": "accept"}}',
     "POST api/v1/workspaces/<uuidstr:pk>/kubernetes/preflight": '{{"to": "1.35.7"}}',
     "POST api/v1/workspaces/<uuidstr:pk>/upgrade": '{{"version": "1.35.7"}}',
     "POST api/v1/workspaces/<uuidstr:pk>/hosts": (
@@ -380,6 +392,8 @@ FILTERS = [
     ("api/v1/holds", "organization", "organization"),
     ("api/v1/agreements", "organization", "organization"),
     ("api/v1/left-servers", "organization", "organization"),
+    ("reconciliation", "project", "project"),
+    ("reconciliation", "organization", "organization"),
     ("api/v1/events", "workspace", "workspace"),
     ("api/v1/events", "project", "project"),
     ("api/v1/events", "organization", "organization"),

@@ -22,19 +22,24 @@ from workspaces.models import (
     ComputeProfile,
     Decision,
     DnsRecord,
+    Drift,
     Event,
     Hold,
     Integration,
     Invitation,
     Kubeconfig,
     LogLine,
+    Look,
     Operation,
     PackageUpdate,
     Preflight,
     PriceOverride,
     ProfileLocation,
     ProviderAccount,
+    QueueSample,
     Rollout,
+    Seed,
+    SeedManifest,
     SshKey,
     StepPlan,
     Tick,
@@ -49,6 +54,12 @@ SECRETS = {
     "integration": "monitoring-secret-of-kestrel",
     "exported": "client-key-data-of-kestrel",
 }
+# A manifest's text.
+WEB = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {replicas: 2}
+"""
 
 
 @pytest.fixture
@@ -88,6 +99,14 @@ def rows(alice: Account, root: Account, workspace: Workspace, catalogue_rows: An
     Tick.objects.create(name="maintenance", at=timezone.now())
     Rollout.begin("1.35.7", [workspace], actor=Actor.of(alice))
     Preflight.objects.create(workspace=workspace, target="1.35.7", asked_by="Alice Ahrens")
+    manifest = SeedManifest.objects.create(name="baseline", content=WEB)
+    Seed.objects.create(workspace=workspace, manifest=manifest, object="apps/v1 Deployment shop/web")
+    Look.objects.create(kind="cluster", workspace=workspace, every=60)
+    Drift.objects.create(
+        workspace=workspace, kind="control_plane", subject="Control plane", field="replicas", wanted=2, seen=3,
+        policy="decide", since=cast.NOW,
+    )  # fmt: skip
+    QueueSample.objects.create(at=cast.NOW, queue="reconcile", depth=3)
     invitation, token = Invitation.send_to(
         "nina@kestrel.example", organization=kestrel, project=None, role="viewer", invited_by=alice
     )

@@ -72,6 +72,13 @@ def _a_hundred_of_everything() -> None:
             provider_account=provider, provider_id=number, name=f"l{number}", profile="ccx23", location="fsn1",
             created_at=timezone.now(), first_seen_at=timezone.now(), observed_at=timezone.now(),
         )  # fmt: skip
+        manifest = models.SeedManifest.objects.create(name=f"m{number}", organization=kestrel, content="")
+        models.Seed.objects.create(workspace=made, manifest=manifest, object=f"o{number}")
+        models.Look.objects.create(kind="cluster", workspace=made, every=60)
+        models.Drift.objects.create(
+            workspace=made, kind="control_plane", subject="s", field="f", policy="decide", since=timezone.now()
+        )
+        models.QueueSample.objects.create(at=timezone.now(), queue=f"q{number}", depth=1)
         models.BillingAgreement.objects.create(organization=kestrel, number=f"n{number}", valid_from=date(2026, 1, 1))
         Group.objects.create(name=f"g{number}")
 

@@ -16,9 +16,9 @@ from workspaces import models
 from workspaces.models import Account
 
 HISTORY = [
-    "apikey", "calendarfeed", "decision", "event", "invitation", "kubeconfig", "leftserver", "logline",
-    "maintenanceplan", "operation", "packageupdate", "preflight", "rollout", "rolloutmember", "step", "tick",
-    "transfer",
+    "apikey", "calendarfeed", "decision", "drift", "event", "invitation", "kubeconfig", "leftserver", "logline", "look",
+    "maintenanceplan", "operation", "packageupdate", "preflight", "queuesample", "rollout", "rolloutmember", "seed",
+    "step", "tick", "transfer",
 ]  # fmt: skip
 NOT_ADDED = {*HISTORY, "computeprofile", "workspace"}
 

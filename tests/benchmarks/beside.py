@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from tests.benchmarks import probe, upgrading
 from tests.simulators.running import RunningWorld
-from workspaces.models import Operation, Workspace
+from workspaces.models import Look, Operation, Workspace
+from workspaces.operations import looks as handing_out
 
-TICK = "workspaces.jobs.reconcile_tick"
+TICK = "workspaces.jobs.looks_tick"
 # The queues of each worker: as in production and in the demo, and two workers that serve everything.
 ARRANGEMENTS = {
     "apart": (("operations",), ("operations",), ("ticks", "reconcile")),
@@ -33,6 +34,8 @@ class Looks:
 
     oldest_job: float = 0.0
     longest_unseen: float = 0.0
+    # Of all loops, those over the management cluster and the seeded objects too: in periods of their own.
+    stalest: float = 0.0
     samples: int = 0
     lateness: list[float] = field(default_factory=list)
 
@@ -46,6 +49,8 @@ class Looks:
         seen = rows.order_by("observed_at").values_list("observed_at", flat=True).first()
         if seen:
             self.longest_unseen = max(self.longest_unseen, _age(seen))
+        looked = Look.objects.exclude(succeeded_at=None).values_list("succeeded_at", "every")
+        self.stalest = max([self.stalest, *(_age(seen_at) / every for seen_at, every in looked)])
         self.samples += 1
 
 
@@ -72,6 +77,7 @@ def _round(name: str, workspaces: Sequence[Workspace], target: str) -> bool:
         upgrading.until_they_listen(len(programs.workers))
         rows = Workspace.objects.filter(pk__in=[workspace.pk for workspace in workspaces])
         rows.update(observed_at=timezone.now())
+        Look.objects.update(succeeded_at=timezone.now())
         began = time.monotonic()
         operations = upgrading.start(list(rows.select_related("project", "management_cluster")), target)
         while upgrading.still_open(operations):
@@ -92,13 +98,14 @@ def _report(name: str, operations: Sequence[Operation], took: float, looks: Look
     workers = " | ".join("+".join(queues) for queues in ARRANGEMENTS[name])
     print(f"Workers {name}: {workers}")
     print(f"{'':34}{succeeded} of {len(operations)} in {took:.0f} s, {succeeded / took * 60:.1f} a minute")
-    late, due = looks.lateness, int(took // period)
+    late, due = looks.lateness, int(took // handing_out.ROUND)
     if late:
         p95 = statistics.quantiles([*late, *late], n=20)[-1]
         print(f"{'':34}{len(late)} of {due} ticks ran, late by {max(late):.1f} s at most, p95 {p95:.1f} s")
     else:
         print(f"{'':34}none of {due} ticks ran")
     print(f"{'':34}oldest job for a look {looks.oldest_job:.1f} s")
+    print(f"{'':34}stalest look of any loop {looks.stalest:.1f} of its periods")
     seen = f"{looks.longest_unseen:.1f} s, {looks.longest_unseen / period:.1f} periods"
     print(f"{'':34}longest that a workspace was not seen {seen}: {'in time' if in_time else 'TOO LATE'}", flush=True)
     return succeeded == len(operations) and in_time

@@ -13,8 +13,8 @@ from tests.views.operation_pages import DRAIN_1, KUBEADM_2, page, poll, seen, te
 from tests.views.sockets import no_outside  # noqa: F401
 from tests.views.stopped_clock import clock  # noqa: F401
 from workspaces.models import PLATFORM, Actor, Operation, StepPlan
-from workspaces.providers import errors
 from workspaces.rules.preflight import CODES
+from workspaces.rules.trouble import WHO_CAN_FIX
 from workspaces.views.causes import in_words
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_outside", "empty_queues")]
@@ -67,7 +67,7 @@ def test_every_code_that_can_hold_up_a_step_has_words():
     diagnosis = Path(inspect.getsourcefile(in_words)).parents[1] / "operations" / "diagnosis.py"
     codes = re.findall(r'Finding\(\s*"(\w+)"', diagnosis.read_text())
     assert {"paused", "budget_blocks", "image_cannot_be_pulled"} <= set(codes)
-    without = {code for code in [*codes, *errors.CODES, *CODES] if in_words(code) == code.replace("_", " ")}
+    without = {code for code in [*codes, *WHO_CAN_FIX, *CODES] if in_words(code) == code.replace("_", " ")}
     assert without == set()
     assert (in_words("hosts_reachable"), in_words("new_code"), in_words("")) == (
         "the check “Hosts answer over SSH” does not pass",

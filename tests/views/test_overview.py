@@ -12,7 +12,7 @@ from tests.views import an_upgrade
 from tests.views.reading import text
 from tests.views.sockets import no_outside  # noqa: F401
 from tests.views.stopped_clock import clock  # noqa: F401
-from workspaces.models import PLATFORM, Advisory, Event, Hold, Host, MaintenancePlan, Workspace
+from workspaces.models import PLATFORM, Advisory, Event, Hold, Host, Look, MaintenancePlan, Workspace
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_outside")]
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -158,29 +158,45 @@ def test_a_host_that_is_not_ready_or_cannot_be_managed_says_so(alices, workspace
     assert "1 of 3 hosts cannot be managed and are left out." in shown
 
 
-def test_conditions_are_words_with_a_reason_and_since_when(alices, workspace, catalogue_rows):
+def condition(name, value, reason, message, **more):
     since = (cast.NOW - timedelta(days=3)).isoformat()
+    return {"type": name, "value": value, "reason": reason, "message": message, "since": since} | more
+
+
+def test_conditions_are_words_with_a_reason_their_age_and_who_can_fix_it(alices, workspace, catalogue_rows):
     Workspace.objects.update(
         conditions=[
-            {
-                "type": "control_plane",
-                "value": "true",
-                "reason": "ready",
-                "message": "Kamaji serves 1.34.8.",
-                "since": since,
-            },
-            {
-                "type": "servers",
-                "value": "unknown",
-                "reason": "refused",
-                "message": "The token is refused.",
-                "since": since,
-            },
+            condition("control_plane", "true", "ready", "Kamaji serves 1.34.8."),
+            condition(
+                "hosts",
+                "unknown",
+                "unreachable",
+                "Its API is unreachable.",
+                error_class="unreachable",
+                who_can_fix="The operator of the platform.",
+            ),
         ]
     )
+    cast.looked_at(workspace, cast.NOW - timedelta(seconds=20))
     shown = page(alices, workspace)
-    assert "Control plane As wanted Kamaji serves 1.34.8. Since Sat 21 Nov 14:32 UTC." in shown
-    assert "Cloud servers Not known The token is refused. Since Sat 21 Nov 14:32 UTC." in shown
+    assert "Control plane As wanted Kamaji serves 1.34.8. Since Sat 21 Nov 14:32 UTC. Seen 20 s ago, next look" in shown
+    assert "Seen 20 s ago, next look in 40 s Hosts Not known Its API is unreachable. unreachable" in shown
+    assert "unreachable , who can fix it: The operator of the platform. Seen 20 s ago" in shown.replace(",", " ,")
+
+
+def test_a_condition_whose_look_is_late_is_not_known_although_the_others_are(alices, workspace, catalogue_rows):
+    Workspace.objects.update(
+        conditions=[
+            condition("control_plane", "true", "ready", "Kamaji serves 1.34.8."),
+            condition("hosts", "true", "ready", "3 of 3 ready."),
+        ]
+    )
+    cast.looked_at(workspace)
+    Look.objects.filter(kind="control_planes").update(succeeded_at=cast.NOW - timedelta(seconds=120))
+    shown = page(alices, workspace)
+    assert "Control plane Not known" in shown
+    assert "Seen 2 min ago, next look in 1 min Hosts As wanted 3 of 3 ready." in shown
+    assert "Freshness Not as wanted" in shown
 
 
 def test_attention_is_not_green_and_says_why(alices, workspace, catalogue_rows):
@@ -286,8 +302,9 @@ def test_reconcile_now_queues_a_look_at_control_plane_and_hosts_and_says_so(clie
     answer = client.post(f"/workspaces/{workspace.pk}/reconcile", **HTMX)
     assert "Reconciliation queued ledger-prod is looked at as soon as a worker is free." in text(answer)
     assert [(job.func_name, job.args) for job in django_rq.get_queue("reconcile").get_jobs()] == [
-        ("workspaces.jobs.reconcile_management_cluster", (str(workspace.management_cluster_id),)),
-        ("workspaces.jobs.reconcile_tenant", (str(workspace.pk),)),
+        ("workspaces.jobs.look_at_seeding", (str(workspace.pk),)),
+        ("workspaces.jobs.look_at_cluster", (str(workspace.pk),)),
+        ("workspaces.jobs.look_at_control_planes", (str(workspace.management_cluster_id),)),
     ]
     assert client.post(f"/workspaces/{workspace.pk}/reconcile").headers["Location"] == f"/workspaces/{workspace.pk}"
 
@@ -303,12 +320,12 @@ def test_reconcile_is_refused_to_a_viewer_and_does_not_exist_for_a_stranger(clie
 
 
 # --- Cost -------------------------------------------------------------------------------------------------------------
-def test_the_page_of_thirty_hosts_costs_twelve_queries_and_less_than_80_kb(
+def test_the_page_of_thirty_hosts_costs_thirteen_queries_and_less_than_40_kb(
     alices, alice, catalogue_rows, django_assert_max_num_queries
 ):
     large = cast.kubernetes("large", hosts=30)
     Advisory.objects.create(name="DSA-6001", severity="high", packages=["openssl"])
     an_upgrade.at(an_upgrade.started(large, alice), 20)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         answer = alices.get(f"/workspaces/{large.pk}")
     assert len(answer.content) < 40_000

@@ -36,12 +36,12 @@ def living(*names):
     made.hostname, made.pid = "worker-1", os.getpid()
     made.register_birth()
     scheduler = DjangoCronScheduler()
-    scheduler.register(jobs.reconcile_tick, "reconcile", interval=60)
+    scheduler.register(jobs.upkeep_tick, "ticks", interval=60)
     scheduler.register_birth()
     scheduler.heartbeat()
 
 
-def failing(key, job="reconcile_tenant"):
+def failing(key, job="sync_profiles"):
     """A job that ends in an error nobody expected: there is no such row."""
     job = django_rq.get_queue("reconcile").enqueue(f"workspaces.jobs.{job}", str(key))
     SimpleWorker([django_rq.get_queue("reconcile")], connection=job.connection).work(burst=True, logging_level="ERROR")
@@ -59,7 +59,7 @@ def test_every_page_says_that_no_worker_lives_and_no_page_does_when_all_do(alice
 
 def test_the_page_tells_workers_queues_and_the_scheduler(alices):
     living("operations", "ticks")
-    django_rq.get_queue("reconcile").enqueue("workspaces.jobs.reconcile_tenant", str(uuid.uuid4()))
+    django_rq.get_queue("reconcile").enqueue("workspaces.jobs.look_at_cluster", str(uuid.uuid4()))
     page = alices.get("/queue")
     assert page.status_code == 200
     lines = {line.seen.name: (line.word, line.seen.depth, line.seen.workers) for line in page.context["lines"]}
@@ -88,15 +88,15 @@ def test_an_operation_that_failed_waits_for_a_person_until_another_takes_its_pla
 
 
 def test_a_failed_job_is_put_back_by_somebody_who_may_see_what_it_is_about(alices, alice, workspace):
-    gone, hers = failing(uuid.uuid4()), failing(workspace.pk, "reconcile_management_cluster")
+    gone, hers = failing(uuid.uuid4()), failing(workspace.pk)
     page = alices.get("/queue")
     seen = {line.seen.id: (line.what, line.about, line.may_retry) for line in page.context["failed"]}
     assert seen == {
-        gone: ("Look at a workspace", "", False),
-        hers: ("Look at a management cluster", "ledger-prod", True),
+        gone: ("Ask a provider for prices and availability", "", False),
+        hers: ("Ask a provider for prices and availability", "ledger-prod", True),
     }
     assert "not yours to see" in page.text
-    assert "Workspace.DoesNotExist" not in page.text
+    assert page.text.count("ProviderAccount.DoesNotExist") == 1, "of the one that is hers"
     assert alices.post(f"/queue/jobs/{gone}/retry").status_code == 403
     assert alices.post(f"/queue/jobs/{hers}/retry").status_code == 303
     assert django_rq.get_queue("reconcile").get_job_ids() == [hers]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.forms import ModelForm
 from django.http import HttpRequest
 
 from workspaces.admin.base import Curated
 from workspaces.admin.credentials import CredentialForm, KubeconfigForm, credential_state
+from workspaces.admin.dns import RecordForm
 from workspaces.admin.links import rows_of, to
 from workspaces.models import DnsRecord, Host, Integration, ManagementCluster, ProviderAccount, SshKey
+from workspaces.operations import looks
+from workspaces.rules.looks import DNS
 
 # Written when the provider is asked what it sells.
 _PROFILES = ("profiles_checked_at", "profiles_error_code", "profiles_error")
@@ -38,7 +42,14 @@ class ManagementClusterAdmin(Curated):
     # Not by versions, which are text here.
     sortable_by = ("name", "location", "error_code", "observed_at")
     search_fields = ("name", "location", "error_message")
-    readonly_fields = ("credential_state", "version", *_TROUBLE, "belonging")
+    readonly_fields = ("credential_state", "version", "credential_ends_at", *_TROUBLE, "belonging")
+
+    def save_model(
+        self, request: HttpRequest, obj: ManagementCluster, form: ModelForm[ManagementCluster], change: bool
+    ) -> None:
+        """Whoever stores another credential wants to see at once whether it is the right one."""
+        super().save_model(request, obj, form, change)
+        looks.due_now(management_cluster=obj)
 
 
 @admin.register(ProviderAccount)
@@ -66,6 +77,13 @@ class ProviderAccountAdmin(Curated):
     search_fields = ("name", "organization__name", "error_message", "profiles_error")
     autocomplete_fields = ("organization", "ssh_key")
     readonly_fields = ("credential_state", *_PROFILES, *_TROUBLE, "belonging")
+
+    def save_model(
+        self, request: HttpRequest, obj: ProviderAccount, form: ModelForm[ProviderAccount], change: bool
+    ) -> None:
+        """Whoever stores another token wants to see at once whether it is the right one."""
+        super().save_model(request, obj, form, change)
+        looks.due_now(provider_account=obj)
 
 
 @admin.register(SshKey)
@@ -113,6 +131,7 @@ class HostAdmin(Curated):
         "unschedulable",
         "os_name",
         "boot_id",
+        "wanted",
         "observed_at",
         "created_at",
     )
@@ -125,15 +144,21 @@ class HostAdmin(Curated):
 
 @admin.register(DnsRecord)
 class DnsRecordAdmin(Curated):
-    """Records kept for workspaces."""
+    """Records kept for workspaces: what differs in the zones is drift, and set back."""
 
-    list_display = ("name", "zone", "type", "value", "observed_value", to("workspace"), to("provider_account"))
+    form = RecordForm
+    list_display = ("name", "zone", "type", "value", "ttl", "observed_value", to("workspace"), to("provider_account"))
     list_select_related = ("workspace", "provider_account")
     list_filter = ("type",)
     search_fields = ("name", "zone", "value", "workspace__name")
     ordering = ("zone", "name")
     autocomplete_fields = ("workspace", "provider_account")
     readonly_fields = ("observed_value", "observed_at")
+
+    def save_model(self, request: HttpRequest, obj: DnsRecord, form: ModelForm[DnsRecord], change: bool) -> None:
+        """Whoever keeps a record wants it to be there."""
+        super().save_model(request, obj, form, change)
+        looks.due_now(kind=DNS, provider_account=obj.provider_account)
 
 
 @admin.register(Integration)

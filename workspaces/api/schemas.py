@@ -80,13 +80,43 @@ class WindowShape(Schema):
 
 
 class ConditionShape(Schema):
-    """One aspect of health; value is true, false or unknown."""
+    """One aspect of health; value is true, false or unknown, and never true where it was not seen lately.
+
+    `observed_at`: the oldest of the looks it rests on, null before they were all made. `error_class`: a class of
+    trouble where that is the reason. The condition `fresh` says whether all looks are made in time.
+    """
 
     type: str
     value: str
     reason: str
     message: str
-    since: str
+    error_class: str | None
+    who_can_fix: str | None
+    since: Time | None
+    observed_at: Time | None
+    next_look_at: Time | None
+
+
+class DiagnosisCheckShape(Schema):
+    """A line of evidence; tone is ok, warn, bad or idle (not known). `note`: another check explains it."""
+
+    code: str
+    name: str
+    tone: str
+    value: str
+    note: str | None
+
+
+class DiagnosisShape(Schema):
+    """Why a workspace is not well. What the queue tells is part of it for keys that may see the queue."""
+
+    cause: str
+    headline: str
+    explanation: str
+    since: Time | None
+    who_can_fix: str | None
+    next_step: str | None
+    checks: list[DiagnosisCheckShape]
 
 
 class OperationReference(Schema):
@@ -113,9 +143,10 @@ class WorkspaceSummary(Schema):
 
 
 class WorkspaceShape(WorkspaceSummary):
-    """A workspace whole."""
+    """A workspace whole. `diagnosis` null: nobody has to look, and everything is seen."""
 
     conditions: list[ConditionShape]
+    diagnosis: DiagnosisShape | None
     next_maintenance: WindowShape | None
     open_operation: OperationReference | None
 

@@ -10,6 +10,7 @@ from ninja.openapi.schema import OpenAPISchema
 from workspaces.api import (
     agreements,
     compute,
+    drift,
     events,
     holds,
     kubernetes,
@@ -52,6 +53,7 @@ for module in (
     holds,
     kubernetes,
     compute,
+    drift,
     operations,
     rollouts,
     transfer,

@@ -12,11 +12,12 @@ from django.utils import timezone
 from ninja import Router
 
 from workspaces.api.callers import caller, get_workspace
+from workspaces.api.health import health
 from workspaces.api.paging import page
 from workspaces.api.schemas import Page, ProblemDocument, WorkspaceShape, WorkspaceSummary
 from workspaces.api.tenancy import Limit
 from workspaces.models import Operation, Project, Workspace
-from workspaces.operations import dispatch
+from workspaces.operations import looks
 from workspaces.rules import planner
 
 router = Router(tags=["Workspaces"])
@@ -71,10 +72,10 @@ def summary(row: Workspace) -> dict[str, Any]:
 @router.get("/workspaces/{uuid:pk}", response={200: WorkspaceShape, 404: ProblemDocument})
 def workspace(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     """One workspace with its conditions, its next window and what is being done to it."""
-    row = get_workspace(request, pk)
-    window = planner.next_window(row.maintenance_plan.as_rule(), timezone.now())
+    row, now = get_workspace(request, pk), timezone.now()
+    window = planner.next_window(row.maintenance_plan.as_rule(), now)
     return summary(row) | {
-        "conditions": row.conditions,
+        **health(row, caller(request), now),
         "next_maintenance": window,
         "open_operation": Operation.objects.open().filter(workspace=row).first(),
     }
@@ -84,5 +85,5 @@ def workspace(request: HttpRequest, pk: UUID) -> dict[str, Any]:
 def reconcile(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Look at the workspace now instead of at the next round."""
     row = get_workspace(request, pk, need="workspace.reconcile")
-    transaction.on_commit(lambda: dispatch.look_soon(row), robust=True)
+    transaction.on_commit(lambda: looks.look_now(row), robust=True)
     return HttpResponse(status=202)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest
 
 from workspaces.models import Operation
 from workspaces.models.windows import hours_until_window
-from workspaces.models.workspace import WorkspaceQuerySet
+from workspaces.models.workspace import WorkspaceQuerySet, too_old
 from workspaces.rules import lifecycle
 from workspaces.views.access import ProjectPlace, projects_of
 from workspaces.views.shell import Place, place_among
@@ -200,10 +199,9 @@ def ordered(workspaces: WorkspaceQuerySet, sort: str, now: datetime) -> Workspac
 
 def _urgency(now: datetime) -> Case:
     """Broken, a person should look, not seen, busy, well: the order of the health column."""
-    limit = now - timedelta(seconds=3 * settings.LOOPBACK_RECONCILE_SECONDS)
     return Case(
         When(_open_operation(), then=Value(3)),
-        When(Q(observed_at=None) | Q(observed_at__lt=limit), then=Value(2)),
+        When(too_old(now), then=Value(2)),
         When(attention_tone="bad", then=Value(0)),
         When(~Q(attention=""), then=Value(1)),
         default=Value(4),

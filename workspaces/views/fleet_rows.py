@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
 from workspaces.models import Host, MaintenancePlan, Operation, Workspace
 from workspaces.models.upgradable import VERSION_COLUMNS, Upgradable
 from workspaces.rules import lifecycle, planner
+from workspaces.rules.looks import too_old_at
 from workspaces.rules.maintenance import Plan
 from workspaces.templatetags.console import ago, day, span, until, when
 
@@ -42,6 +43,7 @@ class Seen(NamedTuple):
     attention_tone: str
     observed_at: datetime | None
     look_error_code: str
+    looked_every: int
     host_count: int
     hosts_ready: int
     version: str
@@ -98,12 +100,12 @@ def read_rows(page: QuerySet[Workspace]) -> list[Seen]:
     found = list(
         page.annotate(first_os=Case(When(type="baremetal", then=Subquery(host.values("os_name")[:1])))).values_list(
             "pk", "name", "project__name", "type", "state", "location", "attention", "attention_tone", "observed_at",
-            "look_error_code", "host_count", "hosts_ready", *VERSION_COLUMNS, "first_os",
+            "look_error_code", "looked_every", "host_count", "hosts_ready", *VERSION_COLUMNS, "first_os",
             *(f"maintenance_plan__{column}" for column in plan),
         )
     )  # fmt: skip
     operations = _open_operations([row[0] for row in found])
-    return [Seen._make((*row[:21], row[21:], operations.get(row[0]))) for row in found]
+    return [Seen._make((*row[:22], row[22:], operations.get(row[0]))) for row in found]
 
 
 def _open_operations(keys: list[UUID]) -> dict[UUID, tuple[Any, ...]]:
@@ -160,10 +162,10 @@ def _health(seen: Seen, now: datetime) -> tuple[str, str, str]:
     look = lifecycle.WORKSPACE[seen.state]
     if seen.operation is not None:
         return _busy(seen.operation)
-    limit = timedelta(seconds=3 * settings.LOOPBACK_RECONCILE_SECONDS)
     if seen.observed_at is None:
         return "Not seen yet", "idle", look.label
-    if now - seen.observed_at > limit:
+    every = max(settings.LOOPBACK_RECONCILE_SECONDS, seen.looked_every)
+    if now >= too_old_at(seen.observed_at, every):
         return (
             f"Not seen for {span(now - seen.observed_at)}",
             "idle",

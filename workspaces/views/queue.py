@@ -26,6 +26,7 @@ from workspaces.operations.queues import FailedJob, QueueSeen, Seen
 from workspaces.rules import permissions
 from workspaces.rules.ids import as_id
 from workspaces.views.access import account_of, login_required
+from workspaces.views.queue_chart import chart
 from workspaces.views.see_other import see_other
 
 NEED: Final = "queue.view"
@@ -38,11 +39,14 @@ PURPOSE: Final = {
 }
 JOBS: Final = {
     "run_operation": "A step of an operation",
-    "reconcile_tenant": "Look at a workspace",
-    "reconcile_management_cluster": "Look at a management cluster",
-    "reconcile_provider_account": "Look at a provider account",
+    "look_at_cluster": "Look at a workspace",
+    "look_at_seeding": "Look at seeded objects",
+    "look_at_control_planes": "Look at a management cluster",
+    "look_at_servers": "Look at the servers of an account",
+    "look_at_dns": "Look at DNS records",
     "sync_profiles": "Ask a provider for prices and availability",
-    "reconcile_tick": "Start a round of looks",
+    "looks_tick": "Hand out looks",
+    "upkeep_tick": "Tidy up",
     "maintenance_tick": "Decide the open windows",
     "rollouts_tick": "Go on with rollouts",
     "profiles_tick": "Start a round of price lists",
@@ -93,6 +97,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "lines": [_line(one, now) for one in seen.queues],
         "failed": _failed_lines(seen, account),
         "jobs": JOBS,
+        "chart": chart(now),
         **_waiting(account),
     }
     page = "workspaces/queue.html"

@@ -17,14 +17,14 @@ from django.views.decorators.http import require_GET, require_POST
 from redis.exceptions import RedisError
 
 from workspaces.models import Event, Host, Workspace
+from workspaces.models.conditions import conditions_of
 from workspaces.models.outlook import Outlook, look
-from workspaces.operations import dispatch
+from workspaces.operations import looks
 from workspaces.rules import lifecycle, planner, upgrades
 from workspaces.templatetags.console import span
 from workspaces.views.access import account_of, get_workspace, login_required
 
 EVENTS_SHOWN = 8
-CONDITIONS = {"control_plane": "Control plane", "hosts": "Hosts", "servers": "Cloud servers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,6 @@ class HostLine:
     remarks: list[str]
     server: str
     pk: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionLine:
-    """A condition as a line: its name, tone, word, sentence, and since when."""
-
-    name: str
-    tone: lifecycle.Tone
-    word: str
-    message: str
-    since: datetime | None
 
 
 @login_required
@@ -71,7 +60,7 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
             "nav": "fleet",
             "next": _next_of_each_lane(workspace, outlook, now),
             "hosts": [_host_line(host, workspace, stale, ids.get(host.name)) for host in outlook.hosts],
-            "conditions": [_condition_line(condition, stale) for condition in workspace.conditions],
+            "conditions": conditions_of(workspace, now),
             "may_read_trail": may_read_trail,
             "events": Event.objects.told().filter(workspace_id=workspace.pk)[:EVENTS_SHOWN] if may_read_trail else [],
         },
@@ -84,7 +73,7 @@ def reconcile(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask for a look at this workspace now, before its turn."""
     workspace = get_workspace(request, pk, need="workspace.reconcile")
     try:
-        dispatch.look_soon(workspace)
+        looks.look_now(workspace)
         tone, title = "ok", "Reconciliation queued"
         text = f"{workspace.name} is looked at as soon as a worker is free."
     except RedisError:
@@ -157,18 +146,4 @@ def _host_line(host: Host, workspace: Workspace, stale: bool, pk: UUID | None) -
         remarks=remarks,
         server="no cloud server" if on_metal else host.provider_status or "not seen yet",
         pk=pk,
-    )
-
-
-def _condition_line(condition: dict[str, Any], stale: bool) -> ConditionLine:
-    value, reason = condition["value"], condition.get("reason", "")
-    false_tone: lifecycle.Tone = "warn" if reason in ("moving", "paused") else "bad"
-    tones: dict[str, lifecycle.Tone] = {"true": "idle" if stale else "ok", "false": false_tone}
-    since = condition.get("since")
-    return ConditionLine(
-        name=CONDITIONS.get(condition["type"], condition["type"].replace("_", " ").capitalize()),
-        tone=tones.get(value, "idle"),
-        word={"true": "As wanted", "false": "Not as wanted"}.get(value, "Not known"),
-        message=condition.get("message", ""),
-        since=datetime.fromisoformat(since) if since else None,
     )

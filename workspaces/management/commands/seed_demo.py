@@ -15,7 +15,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from workspaces.management.fleet import rows, sample, upgrades, windows, world
+from workspaces.management.fleet import rows, sample, seeding, upgrades, windows, world
 from workspaces.models import Actor, Event, ManagementCluster, acting
 from workspaces.operations import reconcile
 
@@ -50,9 +50,11 @@ class Command(BaseCommand):
             if first:
                 windows.record()
             Event.record(who, "fleet.connected", summary="Connected the sample fleet to the simulated world")
+        if first:
+            seeding.hold()
         # Before anybody is told that the demo is ready: without the running versions no upgrade would be offered.
         for key in ManagementCluster.objects.values_list("pk", flat=True):
-            reconcile.look_at_management_cluster(key)
+            reconcile.look_at_control_planes(key)
         if first:
             with acting(who):
                 upgrades.record()

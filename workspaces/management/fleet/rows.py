@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from workspaces.management.fleet import history, prices, world
+from workspaces.management.fleet import dns, history, prices, seeding, world
 from workspaces.management.fleet.sample import CATALOGUE, COST_CENTERS, FLEET, LOCATIONS, PEOPLE, SampleWorkspace
 from workspaces.models import (
     PLATFORM,
@@ -59,6 +59,8 @@ def create(workspaces: Sequence[SampleWorkspace], password: str) -> dict[str, st
     for one in workspaces:
         _workspace(one, projects[one.organization, one.project], clusters.get(one.management_cluster))
     prices.agree()
+    seeding.create()
+    dns.create()
     for one in workspaces:
         if one.trouble == "failed_drain":
             history.stopped_upgrade(Workspace.objects.get(name=one.name))
@@ -97,7 +99,7 @@ def _tenancy(password: str) -> dict[tuple[str, str], Project]:
 
 
 STATES = {
-    "gated": ("gated", "Seeding has not converged: the ingress controller waits for its load balancer."),
+    "gated": ("gated", seeding.REASON),
     "leaving": ("deletion_scheduled", "Ends on 27 November, asked for by Sigrid Dahl."),
     "starting": ("provisioning", ""),
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from workspaces.management.fleet import windows
+from workspaces.management.fleet import dns, windows
 from workspaces.management.fleet.sample import LOCATIONS, MANAGEMENT_CLUSTERS, PROFILES, SampleWorkspace
 
 
@@ -36,6 +36,7 @@ def document(workspaces: Sequence[SampleWorkspace]) -> dict[str, Any]:
                     if one.type == "kubernetes" and one.organization == organization
                     for server in _servers(one)
                 ],
+                "zones": dns.zones(organization, workspaces),
             }
             for organization in LOCATIONS
         ],
