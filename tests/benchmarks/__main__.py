@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks [case …]`: cases are pages, profiles, planning, judging and steps; without any, all.
 
-`python -m tests.benchmarks faults` and `… overhead` take minutes to hours and options of their own (--help).
+`python -m tests.benchmarks faults`, `… overhead`, `… blind` and `… reconciling` take minutes to hours, with options of
+their own (--help).
 """
 
 from __future__ import annotations

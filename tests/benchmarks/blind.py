@@ -111,10 +111,13 @@ def main(*arguments: str) -> int:
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
-def _patience() -> float:
-    """Seconds in which what is mended has to be green again: the longest pause of a failing look, and two periods."""
+def _patience(unlucky: int = 3) -> float:
+    """Seconds in which what is mended has to be green again: two periods after the longest pause of a failing look.
+
+    The noise meets the next look too, with bad luck the one after it, and each is followed by such a pause.
+    """
     pause = max(settings.LOOPBACK_BACKOFF_SECONDS, settings.LOOPBACK_RECONCILE_SECONDS)
-    return float(pause + 2 * settings.LOOPBACK_RECONCILE_SECONDS)
+    return float(unlucky * pause + 2 * settings.LOOPBACK_RECONCILE_SECONDS)
 
 
 def _until_green(pages: Pages, keys: Sequence[UUID]) -> None:
@@ -126,6 +129,7 @@ def _until_green(pages: Pages, keys: Sequence[UUID]) -> None:
         pages.sample(keys, ())
         seen |= pages.now_green
     pages.samples = pages.cells = pages.green = pages.sound = pages.sound_green = 0
+    pages.instead.clear()
 
 
 def _not_green(keys: Collection[UUID]) -> str:
@@ -143,7 +147,7 @@ def _watch(pages: Pages, machinery: Machinery, lanes: Sequence[Lane], keys: Sequ
             pages.sample(keys, injections)
             machinery.sample(at)
             for lane in lanes:
-                lane.go_on(pages, patience, last=at > seconds - patience)
+                lane.go_on(pages, patience, last=at > seconds - _patience(unlucky=1))
             if at >= next_line:
                 print(f"{at:6.0f} s  {_progress(pages, machinery, injections)}", file=sys.stderr, flush=True)
                 next_line += 30
@@ -167,7 +171,8 @@ def _verdicts(pages: Pages, machinery: Machinery, injections: Sequence[Injection
     leaving = [seconds for one in injections for seconds in one.leaving.values()]
     never = [one.name for one in injections if one.leaving.keys() < one.green_before]
     returning = [seconds for one in injections for seconds in one.returning.values()]
-    lost = [one.name for one in injections if one.returning.keys() < one.green_before]
+    away = [one for one in injections if one.ended and one.returning.keys() < one.green_before]
+    lost = [one.name for one in away if (timezone.now() - one.ended).total_seconds() > patience]
     slowest = max(leaving, default=0.0)
     growths = {child.name: machinery.growth(child.name, whole) for child in machinery.children}
     flat = all(early and late <= early * (1 + GROWTH) for early, late in growths.values())
@@ -189,7 +194,8 @@ def _verdicts(pages: Pages, machinery: Machinery, injections: Sequence[Injection
         Verdict(
             "returns by itself",
             bool(returning) and not lost,
-            f"{len(returning)} times, {max(returning, default=0):.1f} s at most of {patience:.0f}; {_some(lost)}",
+            f"{len(returning)} times, {max(returning, default=0):.1f} s at most of {patience:.0f}; "
+            f"{len(away) - len(lost)} were still awaited at the end; {_some(lost) or 'none is lost'}",
         ),
         Verdict("sound ones are mostly green", share > 0.5, f"{share:.1%} of what was read of them"),
         Verdict("nothing crashes", not machinery.ended, _counted(machinery.ended)),
@@ -224,6 +230,8 @@ def _report(
         _line(f"  calls, {service}", f"{len(ours)}, {hit.total() / max(1, len(ours)):.1%} hit: {_counted(hit)}")
     jobs = Counter(one["job"].rpartition(".")[2] for one in probe.read(probe.JOBS))
     _line("jobs", _counted(jobs))
+    for said, times in pages.instead.most_common(6):
+        _line("  sound, and not green", f"{times / max(1, pages.sound):5.1%}  {said}")
 
 
 def _read(pages: Pages) -> str:

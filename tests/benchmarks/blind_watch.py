@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -39,6 +40,8 @@ class Pages:
     # Of the workspaces that nothing was wrong with: how often they were looked at, and how often they were green.
     sound: int = 0
     sound_green: int = 0
+    # What the others of these say: numbers, names and times are left out.
+    instead: Counter[str] = field(default_factory=Counter)
     conditions: int = 0
     wrong: list[str] = field(default_factory=list)
     now_green: set[UUID] = field(default_factory=set)
@@ -59,6 +62,7 @@ class Pages:
         self.cells += len(overview)
         self.green += len(green)
         self.sound, self.sound_green = self.sound + len(sound), self.sound_green + len(green & sound)
+        self.instead.update(_in_short(fleet[key].health, fleet[key].health_sub) for key in sound - green)
         self.now_green = green
         for injection in injections:
             self._hold(injection, green, overview, now)
@@ -129,6 +133,14 @@ class Machinery:
         early = [size for at, size in self.memory[name] if whole / 3 - tenth / 2 <= at <= whole / 3 + tenth / 2]
         late = [size for at, size in self.memory[name] if at >= whole - tenth]
         return round(statistics.median(early or [0])), round(statistics.median(late or [0]))
+
+
+def _in_short(health: str, sub: str) -> str:
+    """The kind of a badge that is not green."""
+    if health.startswith("Not seen"):
+        return "Not seen"
+    said = re.sub(r"(shared|single|metal|kestrel|mgmt)-[\w-]+|, since .*|\d+", "…", sub)
+    return f"{health}: {said}"[:90]
 
 
 def allowed() -> timedelta:

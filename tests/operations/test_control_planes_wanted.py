@@ -50,6 +50,19 @@ def test_the_first_look_says_what_is_wanted_and_later_ones_do_not(world: Running
     assert wanted(workspace) == {"kubernetes_version": "1.34.8", "replicas": 2, "paused": False}
 
 
+def test_nobody_wants_it_paused_until_somebody_says_so(world: RunningWorld) -> None:
+    workspace = linked(world, "found-paused")
+    edit(workspace, PAUSED)
+    look()
+    assert wanted(workspace) == {"kubernetes_version": "1.34.8", "replicas": 2, "paused": False}
+    assert drifts(workspace) == [("paused", False, True, "kubectl-edit", "decide")]
+    assert condition(workspace, "control_plane") == ("false", "paused")
+    assert drift.decide(Drift.objects.get(), "accept", ALICE) is None
+    look()
+    assert condition(workspace, "control_plane")[0] == "true"
+    assert drifts(workspace) == []
+
+
 def test_what_was_said_before_the_first_look_stays(world: RunningWorld) -> None:
     workspace = linked(world, "said-before")
     Workspace.objects.update(wanted={"kubernetes_version": "1.35.4"})
@@ -108,8 +121,8 @@ def test_what_somebody_changed_past_us_is_drift_with_their_name(world: RunningWo
     looking.look()
     assert drifts(workspace) == []
     assert list(Drift.objects.values_list("ending", flat=True)) == ["gone", "gone"]
-    workspace.refresh_from_db()
-    assert workspace.attention == "No host is known."
+    # Kamaji takes its time to scale.
+    looking.until(lambda: Workspace.objects.get(pk=workspace.pk).attention == "No host is known.")
 
 
 def test_what_somebody_decided_to_set_back_is_set_back_by_the_next_look(world: RunningWorld) -> None:

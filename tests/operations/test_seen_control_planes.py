@@ -233,3 +233,24 @@ def test_a_management_cluster_without_a_credential_is_said_to_have_none(workspac
     look()
     workspace.refresh_from_db()
     assert "No kubeconfig is stored for management cluster mgmt-fsn1, since " in workspace.attention
+
+
+def test_a_cluster_that_lists_none_of_many_is_taken_for_another_one(world: RunningWorld) -> None:
+    mine = [linked(world, f"mistaken-{number}") for number in range(3)]
+    look()
+    other = {"name": "another", "version": "v1.36.2", "kamaji_max": "v1.36.0", "tenants": []}
+    ready = world.add({"management_clusters": [other]})["management_clusters"]
+    cluster = ManagementCluster.objects.get()
+    cluster.kubeconfig = next(one["kubeconfig"] for one in ready if one["name"] == "another")
+    cluster.save()
+    look()
+    cluster.refresh_from_db()
+    assert cluster.error_code == "configuration"
+    assert cluster.error_message == (
+        "mgmt-fsn1 lists none of the 3 control planes that were there before: the stored kubeconfig may lead to "
+        "another cluster."
+    )
+    assert {(one.state, one.control_plane_status) for one in Workspace.objects.filter(pk__in=[m.pk for m in mine])} == {
+        ("active", "Ready")
+    }
+    assert condition(mine[0], "control_plane") == ("unknown", "configuration")

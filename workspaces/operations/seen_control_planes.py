@@ -20,6 +20,9 @@ from workspaces.providers.kamaji import ControlPlane, Kamaji
 from workspaces.rules.drift import Difference, Kind, SeenControlPlane, of_control_plane
 
 KINDS: Final[Sequence[Kind]] = ("control_plane",)
+GONE: Final = "Gone"
+# So many control planes do not all disappear between two looks.
+MANY: Final = 3
 COLUMNS: Final = (
     "kubernetes_version",
     "version_key",
@@ -42,8 +45,9 @@ def look(cluster: ManagementCluster, now: datetime) -> None:
     """List all control planes of the cluster and write what has changed. Raises ProviderError."""
     with connections.management(cluster) as kamaji:
         planes = {(plane.namespace, plane.name): plane for plane in kamaji.control_planes()}
-        ends_sooner = _write_cluster(cluster, kamaji)
         rows = _rows(cluster)
+        _refuse_another_cluster(cluster, rows, planes)
+        ends_sooner = _write_cluster(cluster, kamaji)
         changed = _write(rows, planes) | _compare(rows, planes, kamaji, now)
     seen.judge([row["pk"] for row in rows] if ends_sooner else changed, now)
 
@@ -51,6 +55,14 @@ def look(cluster: ManagementCluster, now: datetime) -> None:
 def _rows(cluster: ManagementCluster) -> list[Row]:
     mine = Workspace.objects.filter(management_cluster=cluster, state__in=LOOKED_AT).annotate(busy=seen.busy("pk"))
     return list(mine.values("pk", "namespace", "control_plane", "wanted", "busy", *COLUMNS))
+
+
+def _refuse_another_cluster(cluster: ManagementCluster, rows: list[Row], planes: Planes) -> None:
+    """Not one of many left: rather is this another cluster than that all of them were deleted within a period."""
+    were_there = [row for row in rows if row["control_plane_status"] not in ("", GONE)]
+    if len(were_there) >= MANY and not any(_key(row) in planes for row in were_there):
+        said = f"{cluster} lists none of the {len(were_there)} control planes that were there before"
+        raise Permanent("configuration", f"{said}: the stored kubeconfig may lead to another cluster.")
 
 
 def _write_cluster(cluster: ManagementCluster, kamaji: Kamaji) -> bool:
@@ -82,7 +94,7 @@ def _columns(row: Row, plane: ControlPlane | None) -> dict[str, Any]:
     return {
         "kubernetes_version": version,
         "version_key": version_key(version),
-        "control_plane_status": plane.status if plane else "Gone",
+        "control_plane_status": plane.status if plane else GONE,
         "control_plane_wanted": plane.wanted_version if plane else "",
         "control_plane_paused": plane.paused if plane else False,
         "control_plane_replicas": plane.replicas if plane else 0,
