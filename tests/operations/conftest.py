@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests import cast
+from tests.operations.attempts import PACES
 from tests.views import stopped_clock
-from workspaces.models import Tick
+from workspaces.models import ProviderAccount, Tick
 from workspaces.operations import maintenance
 
 
@@ -31,6 +33,19 @@ def tick(clock: SimpleNamespace) -> Callable[..., dict[str, int]]:
         return dict(maintenance.run_due(moment))
 
     return run
+
+
+@pytest.fixture
+def usual_paces(settings) -> None:
+    """Looks come as often as in production, whatever the tests' own settings are."""
+    for name, value in PACES.items():
+        setattr(settings, name, value)
+
+
+@pytest.fixture
+def account(db: None) -> ProviderAccount:
+    """The cloud project of Kestrel Freight."""
+    return ProviderAccount.objects.create(organization=cast.organization("Kestrel Freight"), name="kestrel", token="t")
 
 
 @pytest.fixture(autouse=True)

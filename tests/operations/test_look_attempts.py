@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -12,29 +11,14 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from tests import cast
-from tests.operations.attempts import PACES, PERIOD, due_in, fail, look_of, succeed, trouble_with
+from tests.operations.attempts import NOW, PERIOD, due_in, fail, look_of, succeed, trouble_with
 from tests.operations.machinery import until
 from workspaces.models import Look, ManagementCluster, ProviderAccount, Workspace
 from workspaces.models.health import reassess
 from workspaces.operations import looks
 from workspaces.providers.errors import Permanent, Temporary
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_queues")]
-
-# A round that is to come: rows are due from the moment they are made.
-NOW = datetime(2036, 11, 24, 14, 32, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def paces(settings: Any) -> None:
-    for name, value in PACES.items():
-        setattr(settings, name, value)
-
-
-@pytest.fixture
-def account(db: None) -> ProviderAccount:
-    """The cloud project of Kestrel Freight."""
-    return ProviderAccount.objects.create(organization=cast.organization("Kestrel Freight"), name="kestrel", token="t")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_queues", "usual_paces")]
 
 
 # --- How a look went --------------------------------------------------------------------------------------------------

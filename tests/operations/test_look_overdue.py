@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests import cast
-from tests.operations.attempts import PACES, fail, look_of, succeed, trouble_with
+from tests.operations.attempts import NOW, fail, look_of, succeed, trouble_with
 from workspaces.models import Host, Look, ManagementCluster, ProviderAccount, Workspace
 from workspaces.operations import looks
 from workspaces.providers.errors import Temporary
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_queues")]
-
-# A round that is to come: rows are due from the moment they are made.
-NOW = datetime(2036, 11, 24, 14, 32, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def paces(settings: Any) -> None:
-    for name, value in PACES.items():
-        setattr(settings, name, value)
-
-
-@pytest.fixture
-def account(db: None) -> ProviderAccount:
-    """The cloud project of Kestrel Freight."""
-    return ProviderAccount.objects.create(organization=cast.organization("Kestrel Freight"), name="kestrel", token="t")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_queues", "usual_paces")]
 
 
 @contextmanager

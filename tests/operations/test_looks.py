@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,27 +11,12 @@ import pytest
 from django.utils import timezone
 
 from tests import cast
-from tests.operations.attempts import PACES, due_in, fail, look_of
+from tests.operations.attempts import NOW, due_in, fail, look_of
 from workspaces.models import DnsRecord, Host, Look, ManagementCluster, ProviderAccount, Workspace
 from workspaces.operations import dispatch, looks
 from workspaces.providers.errors import Permanent
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_queues")]
-
-# A round that is to come: rows are due from the moment they are made.
-NOW = datetime(2036, 11, 24, 14, 32, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def paces(settings: Any) -> None:
-    for name, value in PACES.items():
-        setattr(settings, name, value)
-
-
-@pytest.fixture
-def account(db: None) -> ProviderAccount:
-    """The cloud project of Kestrel Freight."""
-    return ProviderAccount.objects.create(organization=cast.organization("Kestrel Freight"), name="kestrel", token="t")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_queues", "usual_paces")]
 
 
 # --- Reading the queue ------------------------------------------------------------------------------------------------
