@@ -104,7 +104,7 @@ def main(*arguments: str) -> int:
         blind_world.noise(world, options.rate)
         whole = _watch(pages, machinery, lanes, keys, options.minutes * 60)
         injections = [injection for lane in lanes for injection in lane.begun]
-        verdicts = _verdicts(pages, machinery, injections, whole)
+        verdicts = [*_about_pages(pages, injections), *_about_machinery(machinery, whole)]
         _report(world, pages, machinery, injections, whole)
     for verdict in verdicts:
         print(f"{verdict.name:34}{'PASS' if verdict.holds else 'FAIL':>6}   {verdict.seen}")
@@ -167,22 +167,14 @@ def _progress(pages: Pages, machinery: Machinery, injections: Sequence[Injection
 
 
 # --- Judging ----------------------------------------------------------------------------------------------------------
-def _verdicts(pages: Pages, machinery: Machinery, injections: Sequence[Injection], whole: float) -> list[Verdict]:
+def _about_pages(pages: Pages, injections: Sequence[Injection]) -> list[Verdict]:
     period, patience = settings.LOOPBACK_RECONCILE_SECONDS, _patience()
     leaving = [seconds for one in injections for seconds in one.leaving.values()]
     never = [one.name for one in injections if _lasted(one) > 2 * period and one.leaving.keys() < one.green_before]
     returning = [seconds for one in injections for seconds in one.returning.values()]
     away = [one for one in injections if one.ended and one.returning.keys() < one.green_before]
     lost = [one.name for one in away if (timezone.now() - one.ended).total_seconds() > patience]
-    slowest = max(leaving, default=0.0)
-    growths = {child.name: machinery.growth(child.name, whole) for child in machinery.children}
-    flat = all(early and late <= early * (1 + GROWTH) for early, late in growths.values())
-    memory = ", ".join(f"{name} {early >> 20} to {late >> 20} MB" for name, (early, late) in growths.items())
-    deepest = max(depth for _, depth in machinery.depth)
-    average = statistics.mean(depth for _, depth in machinery.depth)
-    room = settings.LOOPBACK_LOOKS_PER_SECOND * looks.ROUND + Look.objects.filter(kind__in=looks.FEW).count()
-    third = next(number for at, number in machinery.rows if at >= whole / 3)
-    share = pages.sound_green / max(1, pages.sound)
+    slowest, share = max(leaving, default=0.0), pages.sound_green / max(1, pages.sound)
     return [
         Verdict("no wrong green", not pages.wrong and pages.conditions > 0, _some(pages.wrong) or _read(pages)),
         Verdict(
@@ -197,6 +189,20 @@ def _verdicts(pages: Pages, machinery: Machinery, injections: Sequence[Injection
             f"{len(away) - len(lost)} were still awaited at the end; {_some(lost) or 'none is lost'}",
         ),
         Verdict("sound ones are mostly green", share > 0.5, f"{share:.1%} of what was read of them"),
+    ]
+
+
+def _about_machinery(machinery: Machinery, whole: float) -> list[Verdict]:
+    growths = {child.name: machinery.growth(child.name, whole) for child in machinery.children}
+    flat = all(early and late <= early * (1 + GROWTH) for early, late in growths.values())
+    memory = ", ".join(
+        f"{name} {early / 2**20:.1f} to {late / 2**20:.1f} MB" for name, (early, late) in growths.items()
+    )
+    deepest = max(depth for _, depth in machinery.depth)
+    average = statistics.mean(depth for _, depth in machinery.depth)
+    room = settings.LOOPBACK_LOOKS_PER_SECOND * looks.ROUND + Look.objects.filter(kind__in=looks.FEW).count()
+    third = next(number for at, number in machinery.rows if at >= whole / 3)
+    return [
         Verdict("nothing crashes", not machinery.ended, _counted(machinery.ended)),
         Verdict("no failed job", not machinery.failed, _some([*machinery.failed.values()]) or "none"),
         Verdict("no stuck job", not machinery.stuck, _some([*machinery.stuck]) or "none"),

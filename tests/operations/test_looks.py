@@ -198,7 +198,10 @@ def test_what_a_replaced_credential_opens_is_due_now(account: ProviderAccount) -
     fail("servers", account, Permanent("credential", "The token is refused."))
     assert due_in(look_of("servers", account), timezone.now()) > 50
     looks.due_now(provider_account=account)
-    assert due_in(look_of("servers", account), timezone.now()) <= 0
+    again = look_of("servers", account)
+    assert due_in(again, timezone.now()) <= 0
+    # The pauses begin anew; nothing is green before a look succeeds.
+    assert (again.failures, again.felt) == (1, True)
 
 
 def test_a_round_of_an_unchanged_fleet_asks_the_same_few_questions_however_large(

@@ -20,7 +20,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, FloatField, Model, OuterRef, Q, Value, Window
-from django.db.models.functions import Greatest, RowNumber
+from django.db.models.functions import Greatest, Least, RowNumber
 from django.utils import timezone
 
 from workspaces.models import DnsRecord, Look, ManagementCluster, ProviderAccount, Workspace
@@ -82,8 +82,11 @@ def look_now(workspace: Workspace) -> None:
 
 
 def due_now(**target: Any) -> None:
-    """Let the next round look at a target (a field of Look and its value) again, however long it was to be left."""
-    Look.objects.filter(**target).update(due_at=timezone.now())
+    """Let the next round look at a target (a field of Look and its value) again, however long it was to be left.
+
+    There is a reason to hope, so the failures before it do not lengthen the next pause.
+    """
+    Look.objects.filter(**target).update(due_at=timezone.now(), failures=Least(F("failures"), 1))
 
 
 def _due(now: datetime) -> Any:
