@@ -39,10 +39,11 @@ def install(host: str, version: str, *packages: str) -> None:
     ask(host, "apt-mark", "hold", *packages)
 
 
-def ask(*request: str) -> None:
+def ask(host: str, *request: str) -> None:
     """Run one program of the host; ends this one, with what it said, when it fails."""
     with socket.create_connection(("127.0.0.1", int(os.environ[PORT]))) as connection:
-        connection.sendall("\0".join(request).encode())
+        # The host's key, the working directory, no standard input, and the command.
+        connection.sendall("\0".join((host, "/", "", *request)).encode())
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     code, output, errors = answer.split("\0")

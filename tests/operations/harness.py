@@ -116,7 +116,7 @@ def _web(*, budget: bool) -> dict[str, Any]:
 
 def version_patches(world: RunningWorld, workspace: Workspace) -> list[str]:
     """The versions that were sent to Kamaji for this workspace and accepted, in order."""
-    path = f"*/namespaces/{workspace.namespace}/tenantcontrolplanes/{workspace.control_plane}"
+    path = f"*/namespaces/{workspace.namespace}/tenantcontrolplanes/{workspace.control_plane}[?]*"
     entries = world.journal(service="kubernetes", method="PATCH", path=path)
     return [entry["body"]["spec"]["kubernetes"]["version"] for entry in entries if entry["status"] == 200]
 

@@ -88,7 +88,7 @@ def test_nothing_is_taken_as_wanted_and_nothing_is_drift_under_an_open_operation
 
 
 def test_drift_that_is_open_stays_as_it_is_until_the_operation_ends(world: RunningWorld) -> None:
-    workspace = linked(world, "half-way")
+    workspace = linked(world, "wanted-half-way")
     look()
     edit(workspace, REPLICAS_3)
     look()

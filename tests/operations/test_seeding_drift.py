@@ -76,7 +76,7 @@ def test_an_object_that_was_deleted_is_made_anew(world: RunningWorld) -> None:
 
 def test_what_is_taken_away_each_time_waits_for_a_person(world: RunningWorld) -> None:
     seeded.manifest()
-    workspace = seeded.seeded(world, "drift-fought")
+    workspace = seeded.seeded(world, "seeds-fought")
     for _ in range(3):
         seeded.edit(workspace, {"level": None})
         seeded.look(workspace)
@@ -89,7 +89,7 @@ def test_what_is_taken_away_each_time_waits_for_a_person(world: RunningWorld) ->
 
 def test_while_an_operation_runs_nothing_is_compared_or_set_back(world: RunningWorld) -> None:
     seeded.manifest()
-    workspace = seeded.seeded(world, "drift-busy")
+    workspace = seeded.seeded(world, "seeds-busy")
     seeded.edit(workspace, {"level": None})
     steps = [StepPlan("one", "One step", "upgrade")]
     Operation.start(workspace, "upgrade", "Upgrade", steps, actor=PLATFORM)

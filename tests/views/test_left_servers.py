@@ -96,12 +96,12 @@ def test_an_account_that_nobody_has_looked_at_is_not_known(alices):
 
 def test_an_old_look_says_nothing_about_now(alices, settings):
     settings.LOOPBACK_RECONCILE_SECONDS = 60
-    account(observed_at=cast.NOW - timedelta(seconds=180))
-    assert "kestrel-cloud Kestrel Freight None Today 14:29" in text(alices.get(PAGE))
-    account("forgotten-cloud", observed_at=cast.NOW - timedelta(seconds=181))
+    account(observed_at=cast.NOW - timedelta(seconds=120))
+    assert "kestrel-cloud Kestrel Freight None Today 14:30" in text(alices.get(PAGE))
+    account("forgotten-cloud", observed_at=cast.NOW - timedelta(seconds=121))
     said = text(alices.get(PAGE))
     assert "1 of 2 accounts is not known." in said
-    assert "forgotten-cloud Last answered 3 min ago Not known. Nobody has looked at this account for 3 min." in said
+    assert "forgotten-cloud Last answered 2 min ago Not known. Nobody has looked at this account for 2 min." in said
     looks = alices.get("/api/v1/left-servers").json()["items"]
     assert {look["name"]: look["known"] for look in looks} == {"kestrel-cloud": True, "forgotten-cloud": False}
 

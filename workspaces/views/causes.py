@@ -24,6 +24,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "no_capacity": "the vendor has none of these left there",
     "name_taken": "another server has this name",
     "price_changed": "the price is not the confirmed one any more",
+    "overdue": "nobody looks at it",
     "rate_limit": "the vendor limits how often it is asked",
     "cloud_api": "the vendor's API reports a fault",
     "not_found": "what it works on does not exist any more",
