@@ -93,7 +93,7 @@ def test_values_come_as_they_are_and_what_no_api_tells_is_null(workspace: Worksp
         )
     shown = operator.get(workspace).json()
     assert [(one["wanted"], one["seen"]) for one in shown] == values
-    assert {(one["actor"], one["actor_at"], one["observed_at"]) for one in shown} == {(None, None, None)}
+    assert {(one["actor"], one["actor_at"], one["observed_at"]) for one in shown} == {("unknown", None, None)}
 
 
 def test_what_has_ended_and_what_others_have_is_not_listed(

@@ -34,8 +34,8 @@ SEEN_BY: Mapping[str, str] = {
 class DriftShape(Schema):
     """One field that is not as wanted; `wanted` and `seen` are its values, null: it is not there.
 
-    `actor`: who changed it, null where no API tells. `policy`: repair (by itself), decide (a person does), tell. Where
-    several clouds are asked for a workspace, `observed_at` is the oldest look at them.
+    `actor`: who changed it, "unknown" where no API tells. `policy`: repair (by itself), decide (a person does), tell.
+    Where several clouds are asked for a workspace, `observed_at` is the oldest look at them.
     """
 
     id: UUID
@@ -44,7 +44,7 @@ class DriftShape(Schema):
     field: str
     wanted: Any
     seen: Any
-    actor: str | None
+    actor: str
     actor_at: Time | None
     since: Time
     observed_at: Time | None
@@ -110,9 +110,9 @@ def _seen_at(workspace: Workspace) -> dict[str, datetime | None]:
 
 def _shape(row: Drift, seen_at: Mapping[str, datetime | None]) -> dict[str, Any]:
     plain = ("kind", "subject", "field", "wanted", "seen", "actor_at", "since", "policy", "fought", "repairs")
-    where_known = ("actor", "reason", "error", "decision", "decided_by", "ended_at", "ending")
+    where_known = ("reason", "error", "decision", "decided_by", "ended_at", "ending")
     return (
         {name: getattr(row, name) for name in plain}
         | {name: getattr(row, name) or None for name in where_known}
-        | {"id": row.pk, "observed_at": seen_at.get(SEEN_BY[row.kind])}
+        | {"id": row.pk, "actor": row.actor or "unknown", "observed_at": seen_at.get(SEEN_BY[row.kind])}
     )
