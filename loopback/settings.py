@@ -292,5 +292,7 @@ LOGGING = {
             "filters": ["about"],
         }
     },
+    # It says a line for every tick it enqueues, one in two seconds.
+    "loggers": {"rq.cron": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "INFO")},
 }
