@@ -238,7 +238,7 @@ def test_a_tenant_whose_management_cluster_is_in_the_dark_is_not_asked(world: Ru
     asked = len(world.journal(service="kubernetes"))
     ManagementCluster.objects.update(error_code="unreachable", error_message="It did not answer in time.")
     look = seeded.look(workspace)
-    assert (look.error_code, look.error) == ("unreachable", "mgmt-fsn1: It did not answer in time.")
+    assert (look.error_code, look.error) == ("unreachable", "It did not answer in time.")
     assert len(world.journal(service="kubernetes")) == asked
 
 

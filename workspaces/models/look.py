@@ -81,4 +81,4 @@ class Look(models.Model):
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether what it saw may still be called present."""
-        return self.succeeded_at is not None and now < looks.too_old_at(self.succeeded_at, self.every)
+        return looks.is_fresh(self.succeeded_at, self.every, now)

@@ -157,7 +157,7 @@ class Workspace(models.Model):
 
     def is_stale(self, now: datetime) -> bool:
         """Whether the last look is older than two of its periods: nothing here may be called green then."""
-        return self.observed_at is None or now >= looks.too_old_at(self.observed_at, self.looked_at_every)
+        return not looks.is_fresh(self.observed_at, self.looked_at_every, now)
 
     @property
     def looked_at_every(self) -> float:

@@ -16,10 +16,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-from workspaces.models import PLATFORM, DnsRecord, Drift, Event, Operation, ProviderAccount, bulk
+from workspaces.models import PLATFORM, DnsRecord, Drift, Event, ProviderAccount, bulk
 from workspaces.operations import connections, drift
 from workspaces.operations.looks import LOOKED_AT
-from workspaces.operations.seen import PATIENCE, judge
+from workspaces.operations.seen import PATIENCE, is_busy, judge
 from workspaces.providers.dns import RecordSet, Zone, Zones
 from workspaces.providers.errors import Permanent, ProviderError, Temporary
 from workspaces.rules import dns
@@ -175,8 +175,7 @@ def _write(zones: Zones, due: Iterable[Drift], kept: Kept, seen: Seen) -> list[_
     until = time.monotonic() + PATIENCE
     for one in due:
         record, (zone, found) = _record(kept[one.ref]), _set_of(kept[one.ref], seen)
-        busy = Operation.objects.open().filter(workspace=one.workspace_id).exists()
-        if zone is None or busy or time.monotonic() > until:
+        if zone is None or is_busy(one.workspace_id) or time.monotonic() > until:
             continue
         attempt = _Attempt(one, sent=ending is None, error=ending)
         attempts.append(attempt)

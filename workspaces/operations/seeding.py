@@ -14,9 +14,9 @@ from typing import Final
 
 from django.conf import settings
 
-from workspaces.models import Drift, Operation, Workspace
+from workspaces.models import Drift, Workspace
 from workspaces.models.health import reassess
-from workspaces.operations import connections, drift, gate, seed_objects, seed_rows
+from workspaces.operations import connections, drift, gate, seed_objects, seed_rows, seen
 from workspaces.operations.looks import LOOKED_AT
 from workspaces.operations.seed_objects import Finding
 from workspaces.providers.cluster import Cluster
@@ -37,11 +37,11 @@ def look(workspace: Workspace, now: datetime) -> None:
     """
     if not workspace.is_kubernetes or workspace.state not in {*LOOKED_AT, *APPLIED_IN}:
         return
-    _refuse_in_the_dark(workspace)
+    seen.refuse_in_the_dark(workspace)
     findings, dropped = seed_rows.kept(workspace, now)
     if not findings and not dropped:
         return
-    busy, drifted = _is_busy(workspace), False
+    busy, drifted = seen.is_busy(workspace.pk), False
     try:
         if findings:
             drifted = _look_at(workspace, findings, now, may=workspace.state in APPLIED_IN and not busy)
@@ -53,17 +53,6 @@ def look(workspace: Workspace, now: datetime) -> None:
     gate.judge([workspace.pk], now)
     if changed or dropped or drifted:
         reassess([workspace.pk], now)
-
-
-def _refuse_in_the_dark(workspace: Workspace) -> None:
-    """The way in is read from the management cluster: while that cannot be asked, its tenants need not try."""
-    cluster = workspace.management_cluster
-    if cluster and cluster.error_code not in ("", "overdue"):
-        raise Temporary(cluster.error_code, f"{cluster.name}: {cluster.error_message}")
-
-
-def _is_busy(workspace: Workspace) -> bool:
-    return Operation.objects.open().filter(workspace=workspace).exists()
 
 
 def _look_at(workspace: Workspace, findings: Sequence[Finding], now: datetime, *, may: bool) -> bool:
@@ -110,7 +99,7 @@ def _set_back(objects: Objects, workspace: Workspace, findings: Sequence[Finding
     for row in drift.to_set_back([workspace.pk], [KIND], refs={str(finding.seed.pk) for finding in findings}):
         rows[row.ref].append(row)
     for finding in findings:
-        if (meant := rows.get(str(finding.seed.pk))) and not _is_busy(workspace):
+        if (meant := rows.get(str(finding.seed.pk))) and not seen.is_busy(workspace.pk):
             _set_one_back(objects, finding, meant, now)
 
 

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
-from workspaces.models import Drift, Operation
+from workspaces.models import Drift, Operation, Workspace
 from workspaces.models.health import reassess
 from workspaces.operations import drift, gate
-from workspaces.providers.errors import ProviderError
+from workspaces.providers.errors import ProviderError, Temporary
 
 # Setting back ends after so many seconds, within the lease of the look: the next look goes on with the rest.
 PATIENCE: Final = 60
@@ -25,6 +25,21 @@ PATIENCE: Final = 60
 def busy(workspace: str) -> Exists:
     """Whether the workspace, by the name of its key in the query, has an open operation: then it is left as it is."""
     return Exists(Operation.objects.open().filter(workspace=OuterRef(workspace)))
+
+
+def is_busy(workspace: UUID) -> bool:
+    """Whether the workspace has an open operation now."""
+    return Operation.objects.open().filter(workspace=workspace).exists()
+
+
+def refuse_in_the_dark(workspace: Workspace) -> None:
+    """The way in is read from the management cluster: while that cannot be asked, its tenants need not try.
+
+    Else each of them would wait for it in vain, and the looks at everybody else behind them. Raises Temporary.
+    """
+    cluster = workspace.management_cluster
+    if cluster and cluster.error_code not in ("", "overdue"):
+        raise Temporary(cluster.error_code, cluster.error_message)
 
 
 def set_back(drifts: Iterable[Drift], repair: Callable[[Drift], None], now: datetime) -> set[UUID]:
@@ -37,7 +52,7 @@ def set_back(drifts: Iterable[Drift], repair: Callable[[Drift], None], now: date
     for one in drifts:
         if time.monotonic() > until:
             break
-        if Operation.objects.open().filter(workspace=one.workspace_id).exists():
+        if is_busy(one.workspace_id):
             continue
         try:
             repair(one)

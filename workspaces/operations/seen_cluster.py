@@ -12,7 +12,7 @@ from workspaces.operations import connections, drift, drift_actors, seen
 from workspaces.operations.looks import LOOKED_AT
 from workspaces.providers import reach
 from workspaces.providers.cluster import Cluster, Node
-from workspaces.providers.errors import Permanent, Temporary
+from workspaces.providers.errors import Permanent
 from workspaces.rules.drift import Difference, Kind, SeenNode, nobody, of_node
 
 KINDS: Final[Sequence[Kind]] = ("node",)
@@ -28,7 +28,7 @@ def look(workspace: Workspace, now: datetime) -> None:
     It is judged again each time, for what turns by itself as time passes.
     """
     if workspace.is_kubernetes:
-        _refuse_in_the_dark(workspace)
+        seen.refuse_in_the_dark(workspace)
         with connections.tenant(workspace) as cluster:
             _look_at_nodes(workspace, cluster, now)
     else:
@@ -36,16 +36,6 @@ def look(workspace: Workspace, now: datetime) -> None:
         bulk.write(Host, {row["pk"]: bulk.differing(Host, row, _reached(row["ansible"])) for row in rows})
     workspace.hosts.update(observed_at=now)
     seen.judge([workspace.pk], now)
-
-
-def _refuse_in_the_dark(workspace: Workspace) -> None:
-    """The way in is read from the management cluster: while that cannot be asked, its tenants need not try.
-
-    Else each of them would wait for it in vain, and the looks at everybody else behind them.
-    """
-    cluster = workspace.management_cluster
-    if cluster and cluster.error_code not in ("", "overdue"):
-        raise Temporary(cluster.error_code, cluster.error_message)
 
 
 def _look_at_nodes(workspace: Workspace, cluster: Cluster, now: datetime) -> None:

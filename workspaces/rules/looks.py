@@ -74,6 +74,11 @@ def spread(every: float, targets: int, per_second: float) -> float:
     return max(every, targets / per_second)
 
 
+def is_fresh(seen_at: datetime | None, every: float, now: datetime) -> bool:
+    """Whether what was seen then (None: never) may still be called present."""
+    return seen_at is not None and now < too_old_at(seen_at, every)
+
+
 def too_old_at(seen_at: datetime, every: float) -> datetime:
     """From when on a look says nothing about now."""
     return seen_at + timedelta(seconds=PERIODS * every)
