@@ -50,11 +50,11 @@ def test_hosts_of_a_workspace_are_kept_on_different_machines(world: RunningWorld
 
 
 def test_a_group_of_another_workspace_and_one_without_room_are_not_taken(world: RunningWorld) -> None:
-    workspace = cluster(world, "no-room")
+    workspace = cluster(world, "group-without-room")
     assert workspace.provider_account is not None
     cloud = connections.cloud(workspace.provider_account)
-    cloud.placement_group("loopback-no-room-1", {labels.WORKSPACE: "another"})
-    full = cloud.placement_group("loopback-no-room-2", {labels.WORKSPACE: str(workspace.pk)})
+    cloud.placement_group("loopback-group-without-room-1", {labels.WORKSPACE: "another"})
+    full = cloud.placement_group("loopback-group-without-room-2", {labels.WORKSPACE: str(workspace.pk)})
     for number in range(10):
         cloud.create_server(
             name=f"f{number}", server_type="cx23", location="fsn1", image="debian-13", labels={}, ssh_keys=[],
@@ -62,7 +62,7 @@ def test_a_group_of_another_workspace_and_one_without_room_are_not_taken(world: 
         )  # fmt: skip
     operation = start(workspace)
     run_until(operation, "create")
-    assert operation.steps.get(key="placement").message == "loopback-no-room-3, which is new"
+    assert operation.steps.get(key="placement").message == "loopback-group-without-room-3, which is new"
 
 
 # --- Whatever is lost on the way --------------------------------------------------------------------------------------

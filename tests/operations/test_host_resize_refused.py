@@ -38,7 +38,7 @@ def test_what_is_sold_out_by_the_first_step_is_never_touched(world: RunningWorld
 
 
 def test_a_price_that_changed_meanwhile_is_never_paid(world: RunningWorld) -> None:
-    workspace = hired.joined(world, "dearer", hosts=1)
+    workspace = hired.joined(world, "dearer-size", hosts=1)
     operation = start(workspace)
     world.add({"hetzner_types": {"ccx23": {"monthly": "30.00"}}})
     try:
@@ -47,7 +47,7 @@ def test_a_price_that_changed_meanwhile_is_never_paid(world: RunningWorld) -> No
         world.add({"hetzner_types": {}})
     assert (operation.state, operation.error_code) == ("failed", "price_changed")
     assert operation.error_message == "30.50 EUR a month at most now, 28.99 EUR a month at most when it was confirmed."
-    assert hired.types(workspace) == {"dearer-w1": ("ccx13", "running", 80)}
+    assert hired.types(workspace) == {"dearer-size-w1": ("ccx13", "running", 80)}
 
 
 def test_a_budget_that_never_yields_is_seen_before_the_host_is_closed(world: RunningWorld) -> None:

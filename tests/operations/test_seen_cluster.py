@@ -125,10 +125,10 @@ def test_a_lost_node_is_not_ready_and_comes_back_by_itself(world: RunningWorld) 
 
 
 def test_a_tenant_that_does_not_answer_is_unknown_and_its_neighbour_is_not(world: RunningWorld) -> None:
-    silent = harness.linked(world, cast.kubernetes("silent", hosts=2))
+    silent = harness.linked(world, cast.kubernetes("silent-tenant", hosts=2))
     loud = harness.linked(world, cast.kubernetes("loud", hosts=1))
     looking.look()
-    world.fault(service="kubernetes", target="ws-silent/silent", kind="refuse")
+    world.fault(service="kubernetes", target="ws-silent-tenant/silent-tenant", kind="refuse")
     until(lambda: condition(silent, "hosts") == ("unknown", "unreachable"))
     assert silent.look_error_code == "unreachable"
     assert "silent" in silent.attention

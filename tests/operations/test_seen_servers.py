@@ -93,7 +93,7 @@ def test_a_second_look_at_an_unchanged_account_is_the_same_few_queries_and_write
 
 
 def test_only_the_host_that_changed_is_written(world: RunningWorld) -> None:
-    workspace = on_servers(world, "one-of-three", hosts=3)
+    workspace = on_servers(world, "one-server-of-three", hosts=3)
     look(account_of(workspace))
     server_of(workspace.hosts.all()[1]).power_off().wait_until_finished()
     written = written_by(lambda: look(account_of(workspace)))
@@ -125,25 +125,25 @@ def test_a_refused_token_is_on_the_account_and_on_every_workspace_with_a_server_
 
 # --- What is wanted ---------------------------------------------------------------------------------------------------
 def test_the_first_look_says_what_is_wanted_and_later_ones_do_not(world: RunningWorld) -> None:
-    workspace = on_servers(world, "as-found", hosts=1)
+    workspace = on_servers(world, "servers-as-found", hosts=1)
     host = workspace.hosts.get()
     look(account_of(workspace))
     ours = {"loopback/workspace": str(workspace.pk), "loopback/host": str(host.pk)}
     host.refresh_from_db()
-    assert host.wanted == {"server_type": "ccx13", "name": "as-found-w1", "labels": ours}
+    assert host.wanted == {"server_type": "ccx13", "name": "servers-as-found-w1", "labels": ours}
     server = server_of(host)
     server.update(labels={**ours, "team": "web"})
     server.power_off().wait_until_finished()
     look(account_of(workspace))
     host.refresh_from_db()
-    assert host.wanted == {"server_type": "ccx13", "name": "as-found-w1", "labels": ours}
+    assert host.wanted == {"server_type": "ccx13", "name": "servers-as-found-w1", "labels": ours}
     assert drifts(workspace) == [
-        ("as-found-w1", "power", "running", "off", "Hetzner Cloud action stop_server", "decide")
+        ("servers-as-found-w1", "power", "running", "off", "Hetzner Cloud action stop_server", "decide")
     ], "a label of somebody else is nobody's business"
 
 
 def test_nothing_is_taken_told_or_set_back_under_an_open_operation(world: RunningWorld) -> None:
-    workspace, fresh = on_servers(world, "in-work", hosts=1), on_servers(world, "not-yet-seen", hosts=1)
+    workspace, fresh = on_servers(world, "servers-in-work", hosts=1), on_servers(world, "servers-not-yet-seen", hosts=1)
     look(account_of(workspace))
     for each in (workspace, fresh):
         assert isinstance(Operation.start(each, "upgrade", "Upgrade", [], actor=ALICE), Operation)
@@ -229,29 +229,34 @@ def test_a_server_that_is_gone_is_told(world: RunningWorld) -> None:
 
 
 def test_a_look_at_one_account_leaves_the_drift_of_the_others_hosts(world: RunningWorld) -> None:
-    workspace, other = on_servers(world, "here", hosts=1), on_servers(world, "there", hosts=1)
+    workspace, other = on_servers(world, "here", hosts=1), on_servers(world, "elsewhere", hosts=1)
     Host.objects.filter(workspace=other).update(workspace=workspace)
     for account in (account_of(workspace), account_of(other)):
         look(account)
-    server_of(workspace.hosts.get(name="there-w1")).power_off().wait_until_finished()
+    server_of(workspace.hosts.get(name="elsewhere-w1")).power_off().wait_until_finished()
     look(account_of(other))
     look(account_of(workspace))
-    assert [(host, field) for host, field, *_ in drifts(workspace)] == [("there-w1", "power")]
+    assert [(host, field) for host, field, *_ in drifts(workspace)] == [("elsewhere-w1", "power")]
 
 
 def test_what_cannot_be_set_back_is_told_and_does_not_keep_the_others(world: RunningWorld) -> None:
-    workspace = on_servers(world, "stubborn", hosts=2)
+    workspace = on_servers(world, "unyielding", hosts=2)
     look(account_of(workspace))
     first, second = workspace.hosts.all()
     server_of(first).update(name="one")
     server_of(second).update(name="two")
     world.fault(
-        service="hetzner", target="stubborn", kind="status", status=500, method="PUT", path=f"*/{first.provider_id}"
+        service="hetzner",
+        target="unyielding",
+        kind="status",
+        status=500,
+        method="PUT",
+        path=f"*/{first.provider_id}",
     )
     look(account_of(workspace))
-    assert [server_of(host).name for host in (first, second)] == ["one", "stubborn-w2"]
+    assert [server_of(host).name for host in (first, second)] == ["one", "unyielding-w2"]
     assert Drift.objects.get(host=first).error != ""
     assert Drift.objects.get(host=second).error == ""
     world.clear_faults()
     look(account_of(workspace))
-    assert server_of(first).name == "stubborn-w1"
+    assert server_of(first).name == "unyielding-w1"
