@@ -17,7 +17,7 @@ from workspaces.models.workspace import Workspace
 from workspaces.rules import diagnosis
 from workspaces.rules.diagnosis_facts import Diagnosis, Facts, QueueFact, QueueFacts
 from workspaces.rules.health_freshness import LookSeen
-from workspaces.rules.looks import DNS, SERVERS, too_old_at
+from workspaces.rules.looks import DNS, SERVERS, is_fresh
 
 
 class _Queue(Protocol):
@@ -84,7 +84,7 @@ def _others_answered(refusing: Sequence[LookSeen], now: datetime) -> bool | None
     rows = list(others.order_by("-succeeded_at").values_list("felt", "succeeded_at", "every")[:20])
     if not rows:
         return None
-    return any(not felt and at and now < too_old_at(at, every) for felt, at, every in rows)
+    return any(not felt and is_fresh(at, every, now) for felt, at, every in rows)
 
 
 def _failed_operation(workspace: Workspace) -> UUID | None:

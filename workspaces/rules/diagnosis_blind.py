@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from workspaces.rules import looks
-from workspaces.rules.diagnosis_causes import GOES_ON, cause, failed, how, since, tried
+from workspaces.rules.diagnosis_causes import GOES_ON, cause, failed, how, tried
 from workspaces.rules.diagnosis_facts import Cause, Facts
+from workspaces.rules.health_freshness import blind_since
 from workspaces.rules.health_seen import at, named
 from workspaces.rules.trouble import WHO_CAN_FIX
 
@@ -37,7 +38,7 @@ def platform_down(facts: Facts, now: datetime) -> Cause | None:
     else:
         return None
     text = f"{said} All workspaces are affected. {GOES_ON}"
-    return cause(code, headline, text, "queue", since(blind), _OPERATOR, step, "queue")
+    return cause(code, headline, text, "queue", blind_since(blind), _OPERATOR, step, "queue")
 
 
 def queue_stuck(facts: Facts, now: datetime) -> Cause | None:
@@ -54,7 +55,9 @@ def queue_stuck(facts: Facts, now: datetime) -> Cause | None:
         f"{GOES_ON}"
     )
     who = "The operator of the platform, by starting more workers."
-    return cause("queue_stuck", f"the queue {stuck.name} is stuck", text, "queue", since(late), who, "See it", "queue")
+    return cause(
+        "queue_stuck", f"the queue {stuck.name} is stuck", text, "queue", blind_since(late), who, "See it", "queue"
+    )
 
 
 def overdue(facts: Facts, now: datetime) -> Cause | None:
@@ -67,7 +70,15 @@ def overdue(facts: Facts, now: datetime) -> Cause | None:
     text = f"{named([look.title for look in late])}: not looked at in time. {known}. {GOES_ON}"
     headline = "looks are overdue although the platform lives" if asked else "looks are overdue"
     return cause(
-        "overdue", headline, text, "queue", since(late), WHO_CAN_FIX["overdue"], "See the queue", "queue", tone="warn"
+        "overdue",
+        headline,
+        text,
+        "queue",
+        blind_since(late),
+        WHO_CAN_FIX["overdue"],
+        "See the queue",
+        "queue",
+        tone="warn",
     )
 
 

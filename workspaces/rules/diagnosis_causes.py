@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from workspaces.rules import looks
 from workspaces.rules.diagnosis_facts import Cause, Facts, Link
 from workspaces.rules.health_freshness import ConditionSeen, LookSeen
 from workspaces.rules.health_seen import at
@@ -87,10 +86,3 @@ def how(code: str) -> str:
         "credential": "refuses the stored credential",
     }
     return words.get(code, "cannot be asked")
-
-
-def since(blind: Sequence[LookSeen]) -> datetime | None:
-    """Since when the first of them says nothing about now."""
-    since = [look.failing_since for look in blind if look.failing_since]
-    since += [looks.too_old_at(look.succeeded_at, look.every) for look in blind if look.succeeded_at]
-    return min(since, default=None)

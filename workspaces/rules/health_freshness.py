@@ -108,7 +108,7 @@ def read(condition: Condition, found: Sequence[LookSeen], now: datetime, *, look
     resting = _resting(condition.type, found)
     aged = _aged(condition, resting, now) if looked_at else _left_alone(condition)
     blind = [look for look in resting if look.is_blind(now)]
-    return _read(aged, resting, None if aged is condition else _blind_since(blind))
+    return _read(aged, resting, None if aged is condition else blind_since(blind))
 
 
 def freshness(found: Sequence[LookSeen], now: datetime, *, looked_at: bool = True) -> Read:
@@ -122,14 +122,14 @@ def freshness(found: Sequence[LookSeen], now: datetime, *, looked_at: bool = Tru
         first = failing[0].trouble or Trouble("overdue", "")
         text = f"{named([look.title for look in failing])} cannot be seen: {first.message}"
         fixer = first.who_can_fix or who_can_fix(first.code)
-        return _read(Condition(FRESH, "false", "failing", text, first.code, fixer), found, _blind_since(failing))
+        return _read(Condition(FRESH, "false", "failing", text, first.code, fixer), found, blind_since(failing))
     if any(look.succeeded_at is None for look in late):
         text = f"Not looked at yet: {named([look.title for look in late if look.succeeded_at is None])}."
         return _read(Condition(FRESH, "unknown", "not_looked", text), found, None)
     if late:
         text = f"Late: {named([_late(look) for look in late])}."
         condition = Condition(FRESH, "false", "late", text, "overdue", who_can_fix("overdue"))
-        return _read(condition, found, _blind_since(late))
+        return _read(condition, found, blind_since(late))
     loops = "1 loop looks" if len(found) == 1 else f"{len(found)} loops look"
     return _read(Condition(FRESH, "true", "fresh", f"{loops} at it in time."), found, None)
 
@@ -174,7 +174,7 @@ def _late(look: LookSeen) -> str:
     return f"{look.title}, {since}, every {look.every:.0f} s wanted"
 
 
-def _blind_since(found: Sequence[LookSeen]) -> datetime | None:
+def blind_since(found: Sequence[LookSeen]) -> datetime | None:
     """Since when the first of them says nothing about now."""
     since = [look.failing_since for look in found if look.failing_since]
     since += [looks.too_old_at(look.succeeded_at, look.every) for look in found if look.succeeded_at]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -13,12 +12,11 @@ from django.views.decorators.http import require_POST
 from workspaces.models import Actor, Drift
 from workspaces.operations import drift_decisions
 from workspaces.rules import drift_words
+from workspaces.rules.drift import DECISIONS
 from workspaces.rules.refusal import Refused
 from workspaces.views import workspace_reconciliation
 from workspaces.views.access import account_of, get_workspace, login_required
 from workspaces.views.see_other import see_other
-
-DECISIONS: Final = ("accept", "converge")
 
 
 @login_required
@@ -29,7 +27,7 @@ def decide(request: HttpRequest, pk: UUID, drift: UUID) -> HttpResponse:
     rows = Drift.objects.select_related("workspace__project")
     found = get_object_or_404(rows, pk=drift, workspace=workspace)
     decision = request.POST.get("decision", "")
-    if decision not in DECISIONS:
+    if decision not in dict(DECISIONS):
         unknown = Refused("decision_unknown", "Choose whether it is accepted or set back.")
         return workspace_reconciliation.page(request, workspace, unknown, status=422)
     if refused := drift_decisions.decide(found, decision, Actor.of(account_of(request))):
