@@ -243,7 +243,7 @@ def test_seeded_objects_say_their_state_who_holds_what_and_when_they_were_applie
     said = page(alices, well)
     assert (
         "ConfigMap kube-system/limits v1 limits revision 1, gates Conflict data.mode is held by argocd-controller "
-        "Conflict with argocd-controller. Today 09:32 Today 09:32"
+        "Today 09:32 Today 09:32"
     ) in said
     assert "kube-system/baseline v1 baseline revision 3 of 4 As wanted Today 09:32" in said
     assert "kube-system/fresh v1 fresh revision 1 Pending – never" in said

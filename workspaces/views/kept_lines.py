@@ -73,16 +73,9 @@ def _seed_line(seed: Seed, fresh: bool) -> SeedLine:
         kind=kind,
         name=place.removeprefix("/"),
         state=_as_seen(_SEEDS[seed.state], fresh),
-        holders=tuple(f"{field} is held by {manager}" for field, manager in map(_holder, seed.conflicts)),
+        holders=tuple(f"{one['field']} is held by {one['manager']}" for one in seed.conflicts),
         behind=0 < seed.revision < seed.manifest.revision,
     )
-
-
-def _holder(conflict: Mapping[str, str] | list[str]) -> tuple[str, str]:
-    """Field and manager of a stored conflict."""
-    if isinstance(conflict, Mapping):
-        return str(conflict.get("field", "")), str(conflict.get("manager", ""))
-    return str(conflict[0]), str(conflict[1])
 
 
 def dns_lines(records: list[DnsRecord], zones: Mapping[object, Look], now: datetime) -> list[DnsLine]:
