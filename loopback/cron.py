@@ -24,6 +24,8 @@ LEADERSHIP = 0x100BBACC
 PAUSE = 1.0
 # How often what is due is woken: a step that asked for a short pause is not to be kept waiting for longer than that.
 BEAT = 0.25
+# Seconds between two looks for deletions that are due.
+DELETIONS = 20
 
 
 def run(stop: threading.Event) -> None:
@@ -84,6 +86,7 @@ def _schedule() -> DjangoCronScheduler:
     # Windows must not wait behind a round of looks. A tick decides and starts; the work itself is operations.
     seconds = max(1, round(settings.LOOPBACK_MAINTENANCE_SECONDS))
     scheduler.register(jobs.maintenance_tick, "ticks", interval=seconds, ttl=seconds, **options)
+    scheduler.register(jobs.deletions_tick, "ticks", interval=DELETIONS, ttl=DELETIONS, **options)
     scheduler.register(jobs.rollouts_tick, "ticks", interval=rollouts.SECONDS, ttl=rollouts.SECONDS, **options)
     return scheduler
 

@@ -265,6 +265,8 @@ LOOPBACK_SHUTDOWN_SECONDS = seconds("LOOPBACK_SHUTDOWN_SECONDS", 120)
 LOOPBACK_PREFLIGHT_SECONDS = seconds("LOOPBACK_PREFLIGHT_SECONDS", 900)
 # How long the first step looks again at what it cannot tell before it asks for a person.
 LOOPBACK_PREFLIGHT_PATIENCE_SECONDS = seconds("LOOPBACK_PREFLIGHT_PATIENCE_SECONDS", 60)
+# Between the asking for a workspace's deletion and its first step; a deletion policy may say otherwise.
+LOOPBACK_DELETION_GRACE_HOURS = int(env("LOOPBACK_DELETION_GRACE_HOURS", "24"))
 LOOPBACK_VENDOR_TIMEOUT = seconds("LOOPBACK_VENDOR_TIMEOUT", 10)
 LOOPBACK_PLAYBOOKS = env("LOOPBACK_PLAYBOOKS")
 LOOPBACK_HCLOUD_ENDPOINT = env("LOOPBACK_HCLOUD_ENDPOINT", "https://api.hetzner.cloud/v1")

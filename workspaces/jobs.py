@@ -10,8 +10,10 @@ from workspaces.logs import about
 from workspaces.models import PLATFORM, ProviderAccount, acting
 from workspaces.models.health import reassess_certificates
 from workspaces.operations import (
+    deletion_schedule,
     drift,
     engine,
+    inventory,
     kubeconfigs,
     left_servers,
     looks,
@@ -49,6 +51,18 @@ def run_preflight(key: str) -> None:
 def rollouts_tick() -> None:
     """Go on with the rollouts that are under way."""
     rollouts.tick(timezone.now())
+
+
+@acting(PLATFORM)
+def deletions_tick() -> None:
+    """Begin the deletions whose time has come."""
+    deletion_schedule.begin_due(timezone.now())
+
+
+@acting(PLATFORM)
+def take_inventory(key: str) -> None:
+    """Look at what belongs to a workspace, because somebody thinks of deleting it."""
+    inventory.take(uuid.UUID(key))
 
 
 @acting(PLATFORM)

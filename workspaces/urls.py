@@ -8,6 +8,7 @@ from workspaces.views import (
     agreements,
     api_keys,
     audit,
+    ca_rotation,
     calendar,
     calendar_feed,
     calendar_proposal,
@@ -62,6 +63,7 @@ urlpatterns = [
     path("workspaces/<uuid:pk>/hosts/<uuid:host>/resize", host_resizing.resize, name="host_resize"),
     path("workspaces/<uuid:pk>/hosts/<uuid:host>/remove", hosts.remove, name="host_remove"),
     path("workspaces/<uuid:pk>/access", workspace_access.access, name="workspace_access"),
+    path("workspaces/<uuid:pk>/ca-rotation", ca_rotation.rotation, name="workspace_ca_rotation"),
     path("workspaces/<uuid:pk>/kubeconfigs/<uuid:kubeconfig>", kubeconfigs.kubeconfig, name="kubeconfig"),
     path(
         "workspaces/<uuid:pk>/kubeconfigs/<uuid:kubeconfig>/document", kubeconfigs.document, name="kubeconfig_document"

@@ -22,11 +22,14 @@ from workspaces.models import (
     CalendarFeed,
     ComputeProfile,
     Decision,
+    Deletion,
+    DeletionPolicy,
     DnsRecord,
     Drift,
     Event,
     Hold,
     Integration,
+    Inventory,
     Invitation,
     Kubeconfig,
     KubernetesVersion,
@@ -60,6 +63,7 @@ def things(workspace: Workspace, alice: Account, bob: Account, catalogue_rows: A
     )
     return {
         "workspace": workspace,
+        "named": workspace.name,
         "operation": operation,
         "project": project,
         "elsewhere": cast.project("Customs"),
@@ -132,6 +136,11 @@ def _what_only_staff_sees(workspace: Workspace, alice: Account) -> dict[str, Any
             workspace=workspace, host_name="h", operation=operation, package="openssl", to_version="3"
         ),
         "rolloutmember": workspace.rollout_members.get(),
+        "deletionpolicy": DeletionPolicy.objects.create(organization=organization),
+        "deletion": Deletion.objects.create(
+            workspace=workspace, state="undone", requested_by=str(alice), begins_at=cast.NOW, state_before="active"
+        ),
+        "inventory": Inventory.objects.create(workspace=workspace, looked_at=timezone.now()),
         "preflight": Preflight.objects.create(workspace=workspace, target="1.35.7", asked_by=str(alice)),
         "tick": Tick.objects.create(name="maintenance", at=timezone.now()),
         "look": Look.objects.create(kind="cluster", workspace=workspace, every=60),

@@ -57,6 +57,8 @@ GET  workspaces/<uuid:pk>/version/preflight                       302  404  302 
 POST workspaces/<uuid:pk>/version/preflight                       302  404  403  409  409  404  409
 GET  workspaces/<uuid:pk>/access                                  302  404  200  200  200  404  200
 POST workspaces/<uuid:pk>/access                                  302  404  403  403  422  404  422
+GET  workspaces/<uuid:pk>/ca-rotation                             302  404  403  403  200  404  200
+POST workspaces/<uuid:pk>/ca-rotation                             302  404  403  403  422  404  422
 GET  workspaces/<uuid:pk>/kubeconfigs/<uuid:kubeconfig>           302  404  403  403  200  404  200
 POST workspaces/<uuid:pk>/kubeconfigs/<uuid:kubeconfig>/document  302  404  403  403  409  404  403
 GET  workspaces/<uuid:pk>/profiles                                302  404  200  200  200  404  200
@@ -218,6 +220,8 @@ GET   workspaces/<uuidstr:pk>/kubernetes/plan      401  404  200  200  200  404 
 GET   workspaces/<uuidstr:pk>/kubernetes/preflight  401  404  200  200  200  404  200 |  200  200  200  404  401  401
 POST  workspaces/<uuidstr:pk>/kubernetes/preflight  401  404  403  202  202  404  202 |  403  202  202  404  401  401
 POST  workspaces/<uuidstr:pk>/upgrade              401  404  403  202  202  404  202 |  403  202  202  404  401  401
+GET   workspaces/<uuidstr:pk>/ca-rotation          401  404  403  403  200  404  200 |  403  403  200  404  401  401
+POST  workspaces/<uuidstr:pk>/ca-rotation          401  404  403  403  202  404  202 |  403  403  202  404  401  401
 GET   workspaces/<uuidstr:pk>/compute-profiles     401  404  200  200  200  404  200 |  200  200  200  404  401  401
 GET   workspaces/<uuidstr:pk>/hosts                401  404  200  200  200  404  200 |  200  200  200  404  401  401
 POST  workspaces/<uuidstr:pk>/hosts                401  404  403  409  409  404  409 |  403  409  409  404  401  401
@@ -226,6 +230,16 @@ DELETE workspaces/<uuidstr:pk>/hosts/<uuidstr:host>  401  404  403  409  409  40
 POST  workspaces/<uuidstr:pk>/hosts/<uuidstr:host>/resize 401 404 403 409 409 404 409 | 403 409 409 404 401 401
 GET   workspaces/<uuidstr:pk>/transfer             401  404  403  403  200  404  200 |  403  403  200  404  401  401
 POST  workspaces/<uuidstr:pk>/transfer             401  404  403  403  200  404  200 |  403  403  200  404  401  401
+GET   workspaces/<uuidstr:pk>/deletion             401  404  200  200  200  404  200 |  200  200  200  404  401  401
+POST  workspaces/<uuidstr:pk>/deletion             401  404  403  403  202  404  202 |  403  403  202  404  401  401
+DELETE workspaces/<uuidstr:pk>/deletion            401  404  403  403  409  404  409 |  403  403  409  404  401  401
+POST  workspaces/<uuidstr:pk>/deletion/approve     401  404  403  403  409  404  409 |  403  403  409  404  401  401
+POST  workspaces/<uuidstr:pk>/deletion/inventory   401  404  403  403  202  404  202 |  403  403  202  404  401  401
+GET   workspaces/<uuidstr:pk>/deletion/forget      401  404  403  403  409  404  409 |  403  403  409  404  401  401
+POST  workspaces/<uuidstr:pk>/deletion/forget      401  404  403  403  409  404  409 |  403  403  409  404  401  401
+# It is not deleted: there is none.
+GET   workspaces/<uuidstr:pk>/deletion/receipt     401  404  404  404  404  404  404 |  404  404  404  404  401  401
+PUT   workspaces/<uuidstr:pk>/protection           401  404  403  403  200  404  200 |  403  403  200  404  401  401
 GET   queue                                        401  200  403  403  200  403  200 |  403  403  200  200  401  401
 GET   operations                                   401  200  200  200  200  200  200 |  200  200  200  200  401  401
 GET   operations/<uuidstr:pk>                      401  404  200  200  200  404  200 |  200  200  200  404  401  401
@@ -356,6 +370,10 @@ BODIES = {
     ),
     "POST api/v1/workspaces/<uuidstr:pk>/transfer": '{{"project": "{elsewhere}"}}',
     "POST workspaces/<uuid:pk>/transfer": "project={elsewhere}",
+    "POST api/v1/workspaces/<uuidstr:pk>/deletion": '{{"confirm_name": "{named}", "acknowledge_backups": true}}',
+    "POST api/v1/workspaces/<uuidstr:pk>/ca-rotation": '{{"confirm_name": "{named}", "reason": "A leak"}}',
+    "POST api/v1/workspaces/<uuidstr:pk>/deletion/forget": '{{"confirm_name": "{named}", "reason": "Closed"}}',
+    "PUT api/v1/workspaces/<uuidstr:pk>/protection": '{{"protected": true}}',
     "POST api/v1/operations/<uuidstr:pk>/skip": '{{"host": "nobody", "reason": "Its disk is failing"}}',
     "POST api/v1/rollouts": '{{"version": "1.35.7", "workspaces": ["{workspace}"]}}',
     "POST api/v1/holds": '{{"project": "{project}", "reason": "Freeze", "expires_at": "{tomorrow}"}}',

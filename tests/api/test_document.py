@@ -24,9 +24,18 @@ from schemathesis.specs.openapi.checks import (
 from loopback.wsgi import application
 from tests import cast
 from tests.views.sockets import no_outside  # noqa: F401
-from workspaces.models import PLATFORM, Account, ApiKey, Hold, Operation, StepPlan, Workspace
+from workspaces.models import PLATFORM, Account, ApiKey, Deletion, Hold, Inventory, Operation, StepPlan, Workspace
+from workspaces.rules.deletion_plan import Plan
 
 pytestmark = pytest.mark.usefixtures("no_outside", "empty_queues")
+RECEIPT = {
+    **{name: [] for name in ("removed", "kept", "left_over", "not_asked", "stops_costing", "goes_on_costing")},
+    "by": "Alice",
+    "requested_at": "2026-11-24T14:32:00Z",
+    "begun_at": "2026-11-25T14:32:00Z",
+    "ended_at": "2026-11-25T14:52:00Z",
+    "forgotten": None,
+}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -58,13 +67,24 @@ def real(workspace: Workspace, metal: Workspace) -> dict[str, list[str]]:
     busy = cast.kubernetes("rates-engine", hosts=1)
     operation = Operation.start(busy, "upgrade", "Upgrade", [StepPlan("one", "One")], actor=PLATFORM)
     assert isinstance(operation, Operation)
-    ends = timezone.now() + timedelta(days=1)
+    now = timezone.now()
+    ends = now + timedelta(days=1)
+    Inventory.objects.create(workspace=workspace, asked_at=now, looked_at=now)
     return {
-        "workspaces": [str(row.pk) for row in (workspace, metal, busy)],
+        "workspaces": [str(row.pk) for row in (workspace, metal, busy, _deleted())],
         "operations": [str(operation.pk)],
         "holds": [str(Hold.objects.create(reason="Fair", expires_at=ends, project=workspace.project).pk)],
         "projects": [str(workspace.project_id), str(cast.project("Customs").pk)],
     }
+
+
+def _deleted() -> Workspace:
+    """One that is gone, with the receipt."""
+    gone, now = cast.kubernetes("gone", hosts=0, state="deleted"), timezone.now()
+    Deletion.objects.create(
+        workspace=gone, state="done", begins_at=now, ended_at=now, plan=Plan(()).document(), receipt=RECEIPT
+    )
+    return gone
 
 
 @pytest.mark.usefixtures("one_connection")
@@ -95,6 +115,8 @@ def _make_real(case: Any, real: dict[str, list[str]]) -> None:
         case.path_parameters["pk"] = ids[chance % len(ids)]
     if isinstance(case.body, dict) and "project" in case.body:
         case.body["project"] = real["projects"][chance % 2]
+    if isinstance(case.body, dict) and "confirm_name" in case.body and chance % 2:
+        case.body["confirm_name"] = "ledger-prod"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ UNWATCHED = {
     "workspaces_tick": "is the time of the scheduler's last round",
     "workspaces_leftserver": "is what the provider lists; deleting such a server is an act",
     "workspaces_preflight": "is what a worker saw; whose risk was taken is an act",
+    "workspaces_inventory": "is what a worker saw; what was agreed to stands in the deletion",
     "workspaces_rolloutmember": "is what became of a rollout; its upgrades have acts of their own",
     "workspaces_look": "is how looking at the world goes",
     "workspaces_drift": "is what looks saw; what people decide of it and what is set back are acts",

@@ -1,8 +1,10 @@
-"""node.yml and join.yml on a real Debian: its own dpkg, apt and gpg, from signed repositories, behind a real sshd.
+"""node.yml, join.yml and rejoin.yml on a real Debian: its own dpkg, apt and gpg, signed repositories, a real sshd.
 
 The kernel is this machine's, and no systemd runs: what would touch them are stand-ins that write down what they were
 asked. kubeadm is one as well.
 """
+
+import json
 
 import pytest
 
@@ -23,6 +25,17 @@ VARIABLES = {
 }
 TOKEN = "abcdef.0123456789abcdef"
 JOIN = {"join_endpoint": "203.0.113.10:6443", "join_token": TOKEN, "join_ca": ["sha256:77"], "node_name": "w4"}
+REJOIN = {
+    "join_endpoint": "203.0.113.10:6443",
+    "join_token": TOKEN,
+    "join_authority": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+}
+# The kubelet, which asks its cluster when it has no credentials, and keeps the authority it was told of.
+KUBELET = """
+[ "$1" = start ] && [ ! -e /etc/kubernetes/kubelet.conf ] && [ ! -e /run/silent ] || exit 0
+cp /etc/kubernetes/bootstrap-kubelet.conf /run/told
+grep certificate-authority-data /run/told > /etc/kubernetes/kubelet.conf
+"""
 NOTES = '#!/bin/sh\necho "${0##*/} $*" >> /run/asked\n'
 SYSTEMCTL = f"""{NOTES}
 unit=$(for last; do :; done; echo "$last")
@@ -196,6 +209,31 @@ def test_what_kubeadm_says_of_a_failure_is_told_without_the_token_and_the_next_r
     result = host.play("join", **JOIN)
     assert TOKEN not in result.output
     assert [line.split()[0] for line in asked(host, "kubeadm")] == ["join", "reset", "join"]
+
+
+def test_a_kubelet_gets_credentials_of_another_authority_once_and_its_token_is_nowhere(host):
+    host.write("usr/local/bin/systemctl", SYSTEMCTL + KUBELET, 0o755)
+    for name in ("etc/kubernetes/kubelet.conf", "var/lib/kubelet/pki/kubelet-client-current.pem"):
+        host.write(name, "of the old authority\n")
+    host.write("run/silent", "")
+    with pytest.raises(Permanent) as raised:
+        host.play("rejoin", **REJOIN | {"join_patience": 1})
+    assert raised.value.message == (
+        "Wait until the cluster has given it credentials failed on real-host:\n"
+        "The kubelet asked and was given none: journalctl -u kubelet says why."
+    )
+    host.path("run/silent").unlink()
+    assert host.play("rejoin", **REJOIN).changed >= 3
+    told = json.loads(host.path("run/told").read_text())
+    assert told["clusters"][0]["cluster"]["server"] == "https://203.0.113.10:6443"
+    assert told["users"][0]["user"] == {"token": TOKEN}
+    assert host.path("etc/kubernetes/pki/ca.crt").read_text() == REJOIN["join_authority"]
+    left = host.run("find", "/etc/kubernetes", "/var/lib/kubelet", "-type", "f").split()
+    assert sorted(left) == ["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/pki/ca.crt"]
+    assert asked(host, "systemctl") == ["stop kubelet", "start kubelet"] * 2
+    assert TOKEN not in "\n".join(host.lines)
+    assert host.play("rejoin", **REJOIN).changed == 0
+    assert len(asked(host, "systemctl")) == 4
 
 
 def test_the_first_start_is_told_as_cloud_init_tells_it(host):

@@ -65,6 +65,12 @@ from workspaces.rules.trouble import Trouble
             "moving",
             "Kamaji says Provisioning: nothing runs, 1.35.7 is wanted.",
         ),
+        (
+            {"control_plane_status": "CertificateAuthorityRotating"},
+            "false",
+            "moving",
+            "Kamaji changes its certificate authority.",
+        ),
         ({"control_plane_status": "NotReady"}, "false", "notready", "Kamaji says NotReady."),
         ({"control_plane_status": "Sleeping"}, "false", "sleeping", "Kamaji says Sleeping."),
         (

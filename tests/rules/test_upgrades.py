@@ -73,7 +73,7 @@ def test_an_eligible_version_is_not_refused(target):
             "1.35.7",
             {"state": "deletion_scheduled"},
             "not_active",
-            "The workspace is not active. Its state: Deletion scheduled.",
+            "The deletion of the workspace is scheduled. Undo it first.",
         ),
         (
             "1.35.7",

@@ -15,7 +15,14 @@ from hcloud.server_types import ServerType
 from hcloud.zones import ZoneRecord
 
 from tests.simulators.hetzner_document import Account, document
-from workspaces.simulators import hetzner_actions, hetzner_collections, hetzner_commands, hetzner_servers, hetzner_zones
+from workspaces.simulators import (
+    hetzner_actions,
+    hetzner_attached,
+    hetzner_collections,
+    hetzner_commands,
+    hetzner_servers,
+    hetzner_zones,
+)
 
 # Endpoints that answer 410 whatever the document says.
 GONE = {
@@ -37,8 +44,9 @@ def account(world):
         servers=[{"name": "w1", **SERVER, "labels": {"role": "worker"}}],
         ssh_keys=[SSH_KEY],
         placement_groups=[{"name": "spread"}],
-        volumes=[{"name": "data", "size": 20}],
-        load_balancers=[{"name": "ingress"}],
+        volumes=[{"name": "data", "size": 20}, {"name": "mounted", "server": "w1"}],
+        load_balancers=[{"name": "ingress", "servers": ["w1"]}],
+        primary_ips=[{"name": "egress", "ip": "203.0.113.70"}],
         zones=[
             {"name": "kestrel.example", "rrsets": [{"name": "www", "type": "A", "records": [{"value": "203.0.113.9"}]}]}
         ],
@@ -48,7 +56,14 @@ def account(world):
 def served():
     """(method, path) of everything the simulator serves, names of parameters left out."""
     commands = {"/servers": hetzner_commands.COMMANDS, "/zones": hetzner_zones.COMMANDS}
-    for module in (hetzner_actions, hetzner_servers, hetzner_commands, hetzner_zones, hetzner_collections):
+    for module in (
+        hetzner_actions,
+        hetzner_servers,
+        hetzner_commands,
+        hetzner_zones,
+        hetzner_attached,
+        hetzner_collections,
+    ):
         for route in module.routes(""):
             path, noun = route.path, "/" + route.path.split("/")[1]
             if path.startswith("/datacenters"):
@@ -65,12 +80,16 @@ def anonymous(path):
 
 
 def walk_the_collections(account):
-    for noun in ("server_types", "locations", "images", "ssh_keys", "placement_groups", "volumes", "load_balancers"):
+    sold, ours = ("server_types", "locations", "images"), ("ssh_keys", "placement_groups", *hetzner_attached.TABLES)
+    for noun in (*sold, *ours):
         first = account.ok("GET", f"/{noun}")[noun][0]
         account.ok("GET", f"/{noun}/{{id}}", id=first["id"])
         assert account.refused("GET", f"/{noun}/{{id}}", id=999999999) == (404, "not_found")
-        if noun not in ("server_types", "locations", "images"):
+        if noun in ours:
             account.ok("DELETE", f"/{noun}/{{id}}", id=first["id"])
+    mounted = account.ok("GET", "/volumes")["volumes"][0]["id"]
+    assert account.refused("DELETE", "/volumes/{id}", id=mounted) == (422, "invalid_input")
+    account.ok("POST", "/volumes/{id}/actions/detach", id=mounted)
     account.ok("GET", "/pricing")
     account.ok("POST", "/ssh_keys", {"name": "fleet", "public_key": PUBLIC_KEY, "labels": {"team": "core"}})
     account.ok("POST", "/placement_groups", {"name": "apart", "type": "spread", "labels": {"team": "core"}})
@@ -267,6 +286,7 @@ def test_the_sdk_understands_every_answer(account):
         client.placement_groups,
         client.volumes,
         client.load_balancers,
+        client.primary_ips,
     ):
         first = collection.get_all()[0]
         assert collection.get_by_id(first.id).name == first.name

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from uuid import UUID
 
+from allauth.account.authentication import get_authentication_records
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 from ninja.security import HttpBearer, SessionAuth
 
+from workspaces.api.problems import Problem
 from workspaces.models import Account, Actor, ApiKey, Operation, Workspace, audit
 from workspaces.rules import permissions
 
@@ -68,3 +72,14 @@ def require(request: HttpRequest, workspace: Workspace, need: str) -> None:
     """Refuse a caller who may see the workspace but lacks `need`."""
     if need != "workspace.view" and not caller(request).allows(need, workspace.project):
         raise PermissionDenied(f"This needs the right: {permissions.PERMISSIONS[need].sentence.lower()}.")
+
+
+def require_recent_sign_in(request: HttpRequest) -> None:
+    """Refuse the console's session of somebody who signed in long ago, as the pages do. A key never signs in."""
+    who = caller(request)
+    if isinstance(who, ApiKey):
+        return
+    latest = max((record["at"] for record in get_authentication_records(request, who)), default=0)
+    if time.time() - latest >= settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
+        said = "Nothing was changed: with the console's session this needs a recent sign-in. Confirm it there first."
+        raise Problem(403, "sign_in_again", said)

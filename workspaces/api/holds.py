@@ -14,13 +14,14 @@ from ninja import Router
 
 from workspaces.api.callers import actor, caller, get_workspace
 from workspaces.api.paging import page
-from workspaces.api.problems import Problem
+from workspaces.api.problems import Problem, refused
 from workspaces.api.schemas import HoldBody, HoldShape, Page, ProblemDocument
 from workspaces.api.tenancy import Limit
 from workspaces.models import Hold, Organization, Project
 from workspaces.models.hold import PERMISSION, HoldQuerySet
 from workspaces.rules import hold as rules
-from workspaces.rules import permissions
+from workspaces.rules import lifecycle, permissions
+from workspaces.rules.situation import refuse_leaving
 
 router = Router(tags=["Holds"])
 _EVERYTHING = Q(workspace=None, project=None, organization=None)
@@ -61,7 +62,7 @@ def _in_organization(rows: HoldQuerySet, organization: Organization) -> HoldQuer
     return rows.filter(_EVERYTHING | Q(organization=organization) | narrower)
 
 
-@router.post("/holds", response={201: HoldShape, **dict.fromkeys((403, 404, 422), ProblemDocument)})
+@router.post("/holds", response={201: HoldShape, **dict.fromkeys((403, 404, 409, 422), ProblemDocument)})
 def set_hold(request: HttpRequest, body: HoldBody) -> HttpResponse:
     """Stop automatic work in one place: a workspace, a project, an organization or, with none of them, the platform.
 
@@ -120,7 +121,10 @@ def _place(request: HttpRequest, body: HoldBody) -> dict[str, Any]:
     if len(named) > 1:
         raise _invalid(named[1], "Name one place: a workspace, a project or an organization.")
     if body.workspace is not None:
-        return {"workspace": get_workspace(request, body.workspace)}
+        workspace = get_workspace(request, body.workspace)
+        if workspace.state in lifecycle.GONE and (refusal := refuse_leaving(workspace.state)):
+            raise refused(refusal)
+        return {"workspace": workspace}
     if body.project is not None:
         return {"project": _project(request, body.project)}
     return {"organization": _organization(request, body.organization)} if body.organization is not None else {}

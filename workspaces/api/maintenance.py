@@ -13,14 +13,15 @@ from pydantic import AwareDatetime
 
 from workspaces.api.callers import actor, caller, get_workspace
 from workspaces.api.paging import page
-from workspaces.api.problems import Problem
+from workspaces.api.problems import Problem, refused
 from workspaces.api.schemas import DecisionShape, ForecastShape, Page, ProblemDocument
 from workspaces.api.tenancy import Limit
 from workspaces.models import Decision, MaintenancePlan
 from workspaces.models.maintenance import StaleVersion
 from workspaces.models.outlook import look
+from workspaces.rules import lifecycle, planner
 from workspaces.rules import maintenance as rules
-from workspaces.rules import planner
+from workspaces.rules.situation import refuse_leaving
 
 router = Router(tags=["Maintenance"])
 SEMANTICS: dict[str, rules.Semantics] = {"application/json": "json", "application/merge-patch+json": "merge-patch"}
@@ -34,7 +35,7 @@ def get(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @router.patch(
     "/workspaces/{uuid:pk}/maintenance",
-    response={200: dict[str, Any], **dict.fromkeys((400, 403, 404, 412, 415, 422), ProblemDocument)},
+    response={200: dict[str, Any], **dict.fromkeys((400, 403, 404, 409, 412, 415, 422), ProblemDocument)},
     openapi_extra={
         "requestBody": {"required": True, "content": {kind: {"schema": {"type": "object"}} for kind in SEMANTICS}}
     },
@@ -44,6 +45,8 @@ def patch(request: HttpRequest, pk: UUID) -> HttpResponse:
     says so; `application/merge-patch+json` leaves omitted parts alone.
     """
     workspace = get_workspace(request, pk, need="maintenance.edit")
+    if workspace.state in lifecycle.GONE and (refusal := refuse_leaving(workspace.state)):
+        raise refused(refusal)
     semantics = SEMANTICS.get(request.content_type or "")
     if semantics is None:
         raise Problem(415, "unsupported_media_type", f"Send one of {', '.join(SEMANTICS)}.")

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Router
 
-from workspaces.api.callers import actor, caller, get_operation
+from workspaces.api.callers import actor, caller, get_operation, require
 from workspaces.api.paging import page
 from workspaces.api.problems import refused
 from workspaces.api.schemas import OperationShape, OperationSummary, Page, ProblemDocument, RetryBody, SkipBody
@@ -62,8 +62,11 @@ def stop(request: HttpRequest, pk: UUID) -> HttpResponse:
     response={202: OperationShape, **dict.fromkeys((403, 404, 409, 422), ProblemDocument)},
 )
 def retry(request: HttpRequest, pk: UUID, body: RetryBody | None = None) -> HttpResponse:
-    """Continue from the step at which it failed or was stopped; a body is only needed to take risks."""
-    row = get_operation(request, pk, need="operation.retry")
+    """Continue from the step at which it failed or was stopped; a body is only needed to take risks.
+
+    A deletion or a change of the certificate authority is continued by who may start one.
+    """
+    row = _continuable(request, pk)
     accept = body.accept_risks if body else []
     if refusal := row.retry(actor(request), accept):
         raise refused(refusal)
@@ -77,12 +80,19 @@ def retry(request: HttpRequest, pk: UUID, body: RetryBody | None = None) -> Http
 )
 def skip(request: HttpRequest, pk: UUID, body: SkipBody) -> HttpResponse:
     """Leave a host as it is; the others go on. An operation that has ended goes on when it is continued."""
-    row = get_operation(request, pk, need="operation.retry")
+    row = _continuable(request, pk)
     if refusal := row.skip_host(body.host, body.reason.strip(), actor(request)):
         raise refused(refusal)
     if row.is_open and row.state != "paused":
         dispatch.run_soon(row.pk)
     return accepted(row)
+
+
+def _continuable(request: HttpRequest, pk: UUID) -> Operation:
+    """The operation, for a caller who may continue work, and this kind of it."""
+    row = get_operation(request, pk, need="operation.retry")
+    require(request, row.workspace, row.continued_by)
+    return row
 
 
 def accepted(row: Operation) -> HttpResponse:

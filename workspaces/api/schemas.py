@@ -143,12 +143,17 @@ class WorkspaceSummary(Schema):
 
 
 class WorkspaceShape(WorkspaceSummary):
-    """A workspace whole. `diagnosis` null: nobody has to look, and everything is seen."""
+    """A workspace whole. `diagnosis` null: nobody has to look, and everything is seen.
 
+    `protected`: its deletion is refused. `receipt`: the address of what became of it, once it is deleted.
+    """
+
+    protected: bool
     conditions: list[ConditionShape]
     diagnosis: DiagnosisShape | None
     next_maintenance: WindowShape | None
     open_operation: OperationReference | None
+    receipt: str | None
 
 
 class StepShape(Schema):

@@ -5,6 +5,7 @@ from workspaces.models.api_key import ApiKey
 from workspaces.models.audit import ANONYMOUS, PLATFORM, Actor, acting
 from workspaces.models.calendar_feed import CalendarFeed
 from workspaces.models.decision import Decision, Tick
+from workspaces.models.deletion import Deletion, DeletionPolicy, Inventory
 from workspaces.models.drift import Drift
 from workspaces.models.event import Event
 from workspaces.models.hold import Hold
@@ -46,12 +47,15 @@ __all__ = [
     "CalendarFeed",
     "ComputeProfile",
     "Decision",
+    "Deletion",
+    "DeletionPolicy",
     "DnsRecord",
     "Drift",
     "Event",
     "Hold",
     "Host",
     "Integration",
+    "Inventory",
     "Invitation",
     "Kubeconfig",
     "KubernetesVersion",

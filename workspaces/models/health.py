@@ -18,7 +18,7 @@ from django.db.models import Q
 from workspaces.models import bulk
 from workspaces.models.health_facts import facts_of
 from workspaces.models.workspace import Workspace
-from workspaces.rules import health
+from workspaces.rules import health, lifecycle
 from workspaces.rules.health_conditions import ISSUED_ENDS, STORED_ENDS, Condition
 from workspaces.rules.health_seen import Seen
 
@@ -43,7 +43,8 @@ def reassess_certificates(now: datetime) -> int:
     outdated = Q()
     for reason in said_before:
         outdated |= Q(conditions__contains=[{"type": "credentials", "reason": reason}])
-    found = Workspace.objects.filter((soon & unsaid) | (ended & outdated)).order_by()
+    here = Workspace.objects.exclude(state__in=lifecycle.GONE)
+    found = here.filter((soon & unsaid) | (ended & outdated)).order_by()
     return reassess(list(found.values_list("pk", flat=True)), now)
 
 

@@ -22,6 +22,9 @@ STATES = [
     ("expired", "Not taken in time"),
     ("failed", "Could not be fetched"),
 ]
+# A client certificate cannot be taken back but by changing the cluster's certificate authority; a token of a
+# ServiceAccount dies with the ServiceAccount.
+KINDS = [("admin", "Full rights, client certificate"), ("service_account", "Full rights, can be revoked")]
 TO_BE_TAKEN_WITHIN = timedelta(minutes=10)
 
 
@@ -39,7 +42,10 @@ class Kubeconfig(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     workspace = models.ForeignKey("workspaces.Workspace", models.PROTECT, related_name="kubeconfigs")
-    kind = models.CharField(max_length=20, default="admin", choices=[("admin", "Full rights, client certificate")])
+    kind = models.CharField(max_length=20, default="admin", choices=KINDS)
+    service_account = models.CharField(
+        max_length=63, blank=True, help_text="Name of the ServiceAccount in its cluster; without it the token is dead."
+    )
     requested_by = models.CharField(max_length=150)
     requested_by_id = models.UUIDField(null=True, blank=True)
     requested_at = models.DateTimeField(default=timezone.now)
@@ -48,8 +54,11 @@ class Kubeconfig(models.Model):
     document = SealedField(blank=True, default="")
     fetched_at = models.DateTimeField(null=True, blank=True)
     taken_at = models.DateTimeField(null=True, blank=True)
-    certificate_until = models.DateTimeField(null=True, blank=True, help_text="End of its client certificate.")
+    certificate_until = models.DateTimeField(null=True, blank=True, help_text="End of its client certificate or token.")
     failure = models.CharField(max_length=300, blank=True)
+    revocation_asked_at = models.DateTimeField(null=True, blank=True)
+    revocation_failure = models.CharField(max_length=300, blank=True, help_text="Why it could not be revoked yet.")
+    revoked_by = models.CharField(max_length=150, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     objects = KubeconfigQuerySet.as_manager()
 

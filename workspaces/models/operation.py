@@ -22,9 +22,10 @@ from workspaces.models.audit import PLATFORM, Actor
 from workspaces.models.event import Event
 from workspaces.models.step import ANEW, OPENED_BY, Step, StepPlan
 from workspaces.models.workspace import Workspace
-from workspaces.rules import lifecycle
+from workspaces.rules import lifecycle, permissions
 from workspaces.rules.preflight import ACCEPTABLE
 from workspaces.rules.refusal import Refused
+from workspaces.rules.situation import refuse_leaving
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class RunWindow:
     opens_at: datetime
 
 
-def _moved_away(workspace: Workspace) -> Refused | None:
+def moved_away(workspace: Workspace) -> Refused | None:
     """Lock the workspace's row, as a move to another project does: one of the two waits, and sees what the other did.
 
     The rights of the one who asks were those in the project as read; in another one they are not known.
@@ -44,6 +45,16 @@ def _moved_away(workspace: Workspace) -> Refused | None:
     if locked.get(pk=workspace.pk) == workspace.project_id:
         return None
     return Refused("moved", f"{workspace} has been moved to another project meanwhile.")
+
+
+def may_not_begin(workspace: Workspace, kind: str) -> Refused | None:
+    """moved, not_active: whether work of that kind may begin or go on, with the workspace's row locked."""
+    if moved := moved_away(workspace):
+        return moved
+    if kind == lifecycle.ENDS_IT:
+        return None
+    state, reason = Workspace.objects.values_list("state", "state_reason").get(pk=workspace.pk)
+    return refuse_leaving(state, reason)
 
 
 class OperationQuerySet(models.QuerySet["Operation"]):
@@ -128,6 +139,18 @@ class Operation(models.Model):
         return self.state in ("failed", "stopped", "paused")
 
     @property
+    def continued_by(self) -> str:
+        """The right that continuing it takes, besides that of continuing work at all."""
+        return permissions.CONTINUING.get(self.kind, "operation.retry")
+
+    @property
+    def barred(self) -> Refused | None:
+        """not_active: whether it may not be continued because its workspace is leaving."""
+        if self.kind == lifecycle.ENDS_IT:
+            return None
+        return refuse_leaving(self.workspace.state, self.workspace.state_reason)
+
+    @property
     def window_closes_at(self) -> datetime | None:
         """The end of the hour it was started for; None when a person answers for it."""
         return self.window_opens_at + timedelta(hours=1) if self.window_opens_at else None
@@ -151,12 +174,13 @@ class Operation(models.Model):
     ) -> Operation | Refused:
         """Store an operation with its steps; the database refuses a second open one on the workspace.
 
-        Automatic work has a `window`: outside it, and under a hold, it pauses at its next safe point.
+        Automatic work has a `window`: outside it, and under a hold, it pauses at its next safe point. On a workspace
+        that is leaving only its deletion starts (not_active).
         """
         try:
             with transaction.atomic():
-                if moved := _moved_away(workspace):
-                    return moved
+                if refused := may_not_begin(workspace, kind):
+                    return refused
                 operation = cls.objects.create(
                     workspace=workspace,
                     kind=kind,
@@ -279,9 +303,10 @@ class Operation(models.Model):
         reassess([self.workspace_id], self.finished_at)
 
     def resume(self, window: RunWindow) -> bool:
-        """Let paused work go on in its next window; False when it is paused no longer."""
+        """Let paused work go on in its next window; False when it is paused no longer, or its workspace is leaving."""
         with transaction.atomic():
             paused = Operation.objects.filter(pk=self.pk, state="paused")
+            paused = paused.exclude(workspace__state__in=lifecycle.LEAVING)
             resumed = paused.update(
                 state="pending", lane=window.lane, window_opens_at=window.opens_at, pause_reason="", dispatched_at=None
             )
@@ -309,8 +334,8 @@ class Operation(models.Model):
             return Refused("unknown_risk", said, {"accept_risks": unknown})
         try:
             with transaction.atomic():
-                if moved := _moved_away(self.workspace):
-                    return moved
+                if refused := may_not_begin(self.workspace, self.kind):
+                    return refused
                 current = Operation.objects.select_for_update().get(pk=self.pk)
                 if not current.can_be_retried:
                     return Refused("not_retryable", "Only a failed, stopped or paused operation can be continued.")

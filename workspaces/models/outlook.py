@@ -216,6 +216,7 @@ def _situation(workspace: Workspace, hosts: list[Host], operation: Operation | N
     return upgrades.Situation(
         workspace_type=workspace.type,
         state=workspace.state,
+        state_reason=workspace.state_reason,
         running_version=workspace.kubernetes_version or None,
         kubelet_versions=tuple(host.kubelet_version for host in hosts if host.node_name),
         kamaji_max=cluster.max_version if cluster else "",

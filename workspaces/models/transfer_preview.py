@@ -169,7 +169,8 @@ def _detail(key: ApiKey) -> str:
 
 def _facts(workspace: Workspace, destination: Project) -> Move:
     running = Operation.objects.open().filter(workspace=workspace).values_list("pk", "title").first()
-    namesake = Workspace.objects.filter(project=destination, name=workspace.name).exclude(pk=workspace.pk)
+    here = Workspace.objects.filter(project=destination).exclude(state="deleted")
+    namesake = here.filter(name=workspace.name).exclude(pk=workspace.pk)
     return Move(
         state=workspace.state,
         source=workspace.project_id,

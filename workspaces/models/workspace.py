@@ -120,11 +120,13 @@ class Workspace(models.Model):
     class Meta:
         ordering = ("name",)
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="workspace_name_once_per_project"),
+            models.UniqueConstraint(
+                fields=["project", "name"], name="workspace_name_once_per_project", condition=~Q(state="deleted")
+            ),
             models.UniqueConstraint(
                 fields=["management_cluster", "namespace", "control_plane"],
                 name="workspace_once_per_control_plane",
-                condition=~Q(control_plane=""),
+                condition=~Q(control_plane="") & ~Q(state="deleted"),
             ),
             models.CheckConstraint(
                 condition=Q(type__in=[t for t, _ in lifecycle.WORKSPACE_TYPES]), name="workspace_type_known"

@@ -61,29 +61,30 @@ def queued() -> set[uuid.UUID]:
 
 def fetch_soon(kubeconfig_id: uuid.UUID) -> None:
     """Have a worker fetch the kubeconfig once the surrounding transaction is committed."""
-    transaction.on_commit(lambda: _enqueue_fetch(kubeconfig_id), robust=True)
-
-
-def _enqueue_fetch(kubeconfig_id: uuid.UUID) -> None:
-    # A person waits for it: neither behind the steps of upgrades nor behind a round of looks.
-    options = {"job_timeout": 120, "ttl": 120, "failure_ttl": 3600}
-    try:
-        django_rq.get_queue("ticks").enqueue("workspaces.jobs.fetch_kubeconfig", str(kubeconfig_id), **options)
-    except RedisError as error:
-        logger.warning("Kubeconfig %s not handed to the queue, the scheduler repeats it: %s", kubeconfig_id, error)
+    _for_a_person("fetch_kubeconfig", kubeconfig_id)
 
 
 def preflight_soon(preflight_id: uuid.UUID) -> None:
     """Have a worker look once the surrounding transaction is committed; one that is lost is asked for again."""
-    transaction.on_commit(lambda: _enqueue_preflight(preflight_id), robust=True)
+    _for_a_person("run_preflight", preflight_id)
 
 
-def _enqueue_preflight(preflight_id: uuid.UUID) -> None:
-    options = {"job_timeout": 120, "ttl": 120, "failure_ttl": 3600}
-    try:
-        django_rq.get_queue("ticks").enqueue("workspaces.jobs.run_preflight", str(preflight_id), **options)
-    except RedisError as error:
-        logger.warning("Preflight %s not handed to the queue: %s", preflight_id, error)
+def inventory_soon(workspace_id: uuid.UUID) -> None:
+    """Have a worker look at what belongs to the workspace; one that is lost is asked for again."""
+    _for_a_person("take_inventory", workspace_id)
+
+
+def _for_a_person(job: str, key: uuid.UUID) -> None:
+    """A person waits for it: neither behind the steps of upgrades nor behind a round of looks."""
+
+    def enqueue() -> None:
+        options = {"job_timeout": 120, "ttl": 120, "failure_ttl": 3600}
+        try:
+            django_rq.get_queue("ticks").enqueue(f"workspaces.jobs.{job}", str(key), **options)
+        except RedisError as error:
+            logger.warning("%s of %s not handed to the queue: %s", job, key, error)
+
+    transaction.on_commit(enqueue, robust=True)
 
 
 def backlog(queue: str) -> int:

@@ -21,7 +21,7 @@ from workspaces.models import PLATFORM, Drift, Event, Operation, Workspace
 from workspaces.models.bulk import fit
 from workspaces.operations.drift_decisions import decide
 from workspaces.providers.errors import ProviderError
-from workspaces.rules import drift_words
+from workspaces.rules import drift_words, lifecycle
 from workspaces.rules.drift import FOUGHT_AFTER, Actor, Difference, Kind
 
 __all__ = ["Recorded", "decide", "not_set_back", "prune", "record", "set_back", "to_set_back"]
@@ -32,7 +32,6 @@ COUNTED: Final = timedelta(days=1)
 KEPT: Final = timedelta(days=90)
 # The times of owners are whole seconds.
 COARSE: Final = timedelta(seconds=1)
-REPAIRED_IN: Final = ("active", "gated")
 ON_HOSTS: Final = ("host", "node")
 _WRITTEN: Final = ("subject", "wanted", "seen", "actor", "actor_at", "policy", "reason", "fought", "ended_at", "ending")
 
@@ -232,7 +231,7 @@ def to_set_back(
         wanted,
         ~Exists(running),
         workspace__in=workspaces,
-        workspace__state__in=REPAIRED_IN,
+        workspace__state__in=lifecycle.SET_BACK_IN,
         kind__in=kinds,
     )
     if refs is not None:

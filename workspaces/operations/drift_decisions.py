@@ -16,11 +16,12 @@ from workspaces.models import Actor, DnsRecord, Drift, Event, Host, Operation, S
 from workspaces.models.health import reassess
 from workspaces.models.operation import already_running
 from workspaces.operations import looks
-from workspaces.rules import drift_words
+from workspaces.rules import drift_words, lifecycle
 from workspaces.rules.drift import DECISIONS
 from workspaces.rules.ids import as_id
 from workspaces.rules.looks import CLUSTER, CONTROL_PLANES, DNS, SEEDING, SERVERS
 from workspaces.rules.refusal import Refused
+from workspaces.rules.situation import refuse_leaving
 
 NIL: Final = UUID(int=0)
 _WRITTEN: Final = ("decision", "decided_by", "decided_at", "error", "ended_at", "ending")
@@ -66,6 +67,8 @@ def _refuse(row: Drift, workspace: Workspace, project: UUID, decision: str) -> R
         return Refused("already_decided", said, {"decision": row.decision})
     if row.ended_at is not None:
         return Refused("not_open", f"This is not different any more: {row.get_ending_display().lower()}.")
+    if workspace.state in lifecycle.GONE:
+        return refuse_leaving(workspace.state)
     if Operation.objects.open().filter(workspace=workspace).exists():
         return already_running(workspace)
     return _refuse_to_set_back(row, workspace) if decision == "converge" else _refuse_to_accept(row)
@@ -74,7 +77,7 @@ def _refuse(row: Drift, workspace: Workspace, project: UUID, decision: str) -> R
 def _refuse_to_set_back(row: Drift, workspace: Workspace) -> Refused | None:
     if why := drift_words.why_not_set_back(row.kind, row.field, row.policy, row.wanted, row.seen):
         return Refused("cannot_be_set_back", why)
-    if workspace.state not in ("active", "gated"):
+    if workspace.state not in lifecycle.SET_BACK_IN:
         state = workspace.get_state_display()
         return Refused("not_active", f"Nothing is set back on {workspace} in this state: {state}.")
     return None

@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from workspaces.models import PLATFORM, Event, Look, Operation, Seed, Workspace
 from workspaces.models.health import reassess
 from workspaces.models.health_facts import managers_of
-from workspaces.rules import gate, looks
+from workspaces.rules import gate, lifecycle, looks
 from workspaces.rules.health_seen import SeedSeen
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def _concerned(keys: Collection[UUID]) -> Any:
     columns = ("state", "state_reason", "control_plane", "namespace", "control_plane_status", "name", "project")
     stuck = Exists(_unsettled().filter(workspace=OuterRef("pk")))
     return (
-        Workspace.objects.filter(pk__in=keys, state__in=("active", "gated"), type="kubernetes")
+        Workspace.objects.filter(pk__in=keys, state__in=lifecycle.SET_BACK_IN, type="kubernetes")
         .filter(Q(state="gated") | Q(control_plane_status="Gone") | stuck)
         .exclude(_operation_open())
         .select_related("project")

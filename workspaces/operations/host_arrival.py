@@ -6,23 +6,19 @@ A bare-metal workspace has no cluster: there a host that answers Ansible is regi
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.utils import timezone
 
 from workspaces.models import Host
 from workspaces.models.health import reassess
-from workspaces.operations import connections, nodes, servers
+from workspaces.operations import connections, joining, nodes, servers
 from workspaces.operations.engine import Context, Done, Outcome
 from workspaces.providers import host_keys
 from workspaces.providers.ansible import PlaybookResult, known_hosts_line
 from workspaces.providers.bootstrap_tokens import BootstrapToken, meeting
-from workspaces.providers.cluster import Cluster
-from workspaces.providers.errors import Permanent, ProviderError
+from workspaces.providers.errors import Permanent
 
-TOKEN_LIFETIME: Final = timedelta(hours=1)
 _CONSOLE: Final = "Whoever can open the server's console at the provider. Then continue."
 
 
@@ -95,21 +91,11 @@ def join(context: Context) -> Outcome:
     host = nodes.host_of(context)
     kubeconfig = connections.tenant_kubeconfig(context.workspace)
     with connections.tenant(context.workspace) as cluster:
-        _forget_token(context, cluster)
+        joining.forget_token(context, cluster)
         if any(node.name == host.name for node in cluster.nodes()):
             return _joined(host, "its node is there already")
-        token = BootstrapToken.new()
-        # Its public half, before the cluster knows it: whoever runs this step next can remove what is left.
-        context.remember(token=token.id)
-        cluster.add_bootstrap_token(
-            token,
-            description=f"For {host.name}, by Loopback, operation {context.operation.pk}",
-            until=timezone.now() + TOKEN_LIFETIME,
-        )
-        try:
+        with joining.token_for(context, cluster, host) as token:
             _run(context, host, "join", _to_join(host, kubeconfig, token))
-        finally:
-            _forget_token(context, cluster)
     return _joined(host, "taken by the cluster")
 
 
@@ -121,20 +107,6 @@ def _to_join(host: Host, kubeconfig: str, token: BootstrapToken) -> dict[str, An
         "join_token": token.value,  # hidden by its name, see providers/ansible
         "node_name": host.name,
     }
-
-
-def _forget_token(context: Context, cluster: Cluster) -> None:
-    """Remove the token of this step, if there is one. What cannot be removed now ends by itself within the hour."""
-    if not (id := str(context.step.memory.get("token") or "")):
-        return
-    try:
-        cluster.remove_bootstrap_token(id)
-    except ProviderError as error:
-        context.say(
-            f"The bootstrap token {id} is not removed yet, and ends within the hour: {error.message}", level="warn"
-        )
-        return
-    context.remember(token="")
 
 
 def _joined(host: Host, said: str) -> Outcome:

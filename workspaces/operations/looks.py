@@ -27,7 +27,9 @@ from workspaces.models import DnsRecord, Look, ManagementCluster, ProviderAccoun
 from workspaces.models.health import reassess
 from workspaces.operations import dispatch
 from workspaces.providers.errors import Permanent, ProviderError
-from workspaces.rules import looks
+from workspaces.rules import lifecycle, looks
+from workspaces.rules.refusal import Refused
+from workspaces.rules.situation import refuse_leaving
 from workspaces.rules.trouble import WHO_CAN_FIX, Trouble
 
 logger = logging.getLogger(__name__)
@@ -75,10 +77,16 @@ def hand_out(now: datetime) -> int:
     return len(chosen)
 
 
-def look_now(workspace: Workspace) -> None:
-    """Look at one workspace before its turn, through everything that is looked at for it. Raises RedisError."""
+def look_now(workspace: Workspace) -> Refused | None:
+    """Look at one workspace before its turn, through everything that is looked at for it. Raises RedisError.
+
+    not_active: nobody looks at one that is being deleted, or has been.
+    """
+    if workspace.state in lifecycle.GONE:
+        return refuse_leaving(workspace.state)
     for kind, keys in _concerning(workspace).items():
         dispatch.fan_out(JOBS[kind], keys, at_front=True)
+    return None
 
 
 def due_now(**target: Any) -> None:

@@ -21,7 +21,7 @@ from workspaces.models import Decision, MaintenancePlan, Tick, Workspace
 from workspaces.models.decision import LANES
 from workspaces.models.outlook import look_at
 from workspaces.operations import runs
-from workspaces.rules import planner
+from workspaces.rules import lifecycle, planner
 from workspaces.rules.planner import Reason
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ BATCH = 500
 _LOCK = 0x100BBACD
 _HOUR = timedelta(hours=1)
 _LONGEST_OUTAGE = timedelta(days=7)
-_GONE = ("deleting", "deleted")
 
 
 def run_due(now: datetime) -> Counter[str]:
@@ -89,7 +88,8 @@ def _decide(now: datetime) -> Counter[str]:
     anyone = Q(pk__in=[])
     for lane, _ in LANES:
         anyone |= _undecided(hour, lane)
-    keys = list(MaintenancePlan.objects.filter(anyone).exclude(workspace__state__in=_GONE).values_list("pk", flat=True))
+    plans = MaintenancePlan.objects.filter(anyone).exclude(workspace__state__in=lifecycle.GONE)
+    keys = list(plans.values_list("pk", flat=True))
     for batch in batched(keys, BATCH, strict=False):
         rows = list(Workspace.objects.filter(pk__in=batch).with_plan())
         known = look_at(rows, now)
@@ -148,7 +148,7 @@ def _note_missed(last: datetime | None, now: datetime) -> Counter[str]:
 def _note_missed_at(hour: datetime, lane: str, last: datetime | None, now: datetime) -> Counter[str]:
     # A plan saved, or a workspace made, after the window was over says nothing about it.
     known = MaintenancePlan.objects.filter(updated_at__lt=hour + _HOUR, workspace__created_at__lt=hour + _HOUR)
-    rows = known.filter(_undecided(hour, lane)).exclude(workspace__state__in=_GONE)
+    rows = known.filter(_undecided(hour, lane)).exclude(workspace__state__in=lifecycle.GONE)
     columns = rows.values_list("pk", "enabled", "updated_at", "workspace__created_at")
     decisions = []
     for pk, enabled, saved_at, made_at in columns.iterator(chunk_size=BATCH):

@@ -117,10 +117,23 @@ def _never_drained(host: Host, leaving: list[Pod], held_up: diagnosis.Finding | 
     )
 
 
-def verify(context: Context, lease_before: datetime | None, *, version: str = "", boot_before: str = "") -> Outcome:
+def moment(text: str | None) -> datetime | None:
+    """A time as a step keeps it in its memory."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def verify(
+    context: Context,
+    lease_before: datetime | None,
+    *,
+    version: str = "",
+    boot_before: str = "",
+    closed: bool = True,
+) -> Outcome:
     """The node is Ready and has renewed its Lease since the restart; it runs `version`, and another boot, when given.
 
-    A heartbeat of a healthy idle node may be minutes old, so the Lease is what proves life.
+    A heartbeat of a healthy idle node may be minutes old, so the Lease is what proves life. `closed` says that the
+    operation has closed it to new pods.
     """
     host = host_of(context)
     with connections.tenant(context.workspace) as cluster:
@@ -144,14 +157,14 @@ def verify(context: Context, lease_before: datetime | None, *, version: str = ""
             observed_at=context.now,
         )
         return Done(f"Ready, kubelet {node.kubelet_version}")
-    return not_back(context, host, " and ".join(missing))
+    return not_back(context, host, " and ".join(missing), closed=closed)
 
 
-def not_back(context: Context, host: Host, why: str) -> Wait:
+def not_back(context: Context, host: Host, why: str, *, closed: bool = True) -> Wait:
     """Wait for a host that has been restarted; past the deadline a person has to look."""
     if context.waited > settings.LOOPBACK_NODE_DEADLINE:
         minutes = settings.LOOPBACK_NODE_DEADLINE / 60
-        more = ["It stays closed to new pods."] if host.node_name else []
+        more = ["It stays closed to new pods."] if host.node_name and closed else []
         raise Permanent(
             "unreachable",
             " ".join(

@@ -192,8 +192,7 @@ def verify(context: Context) -> Outcome:
     step = context.operation.steps.get(
         key="kubelet", hop=context.step.hop, arguments__host=context.step.arguments["host"]
     )
-    before = step.memory.get("lease_before")
-    return nodes.verify(context, datetime.fromisoformat(before) if before else None, version=target_of(context))
+    return nodes.verify(context, nodes.moment(step.memory.get("lease_before")), version=target_of(context))
 
 
 def finish(context: Context) -> Outcome:

@@ -47,10 +47,11 @@ class BootstrapToken:
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """Where a host meets its API server ("203.0.113.10:6443"), and the hashes of the authorities that sign for it."""
+    """Where a host meets its API server ("203.0.113.10:6443"), and who signs for it: hashes, and PEM as text."""
 
     endpoint: str
     authorities: tuple[str, ...]
+    certificates: str = field(default="", repr=False)
 
 
 def meeting(text: str) -> Meeting:
@@ -65,7 +66,7 @@ def meeting(text: str) -> Meeting:
         raise Permanent("configuration", "The authority in the tenant's kubeconfig cannot be read.") from None
     url = urlsplit(access.server)
     host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
-    return Meeting(f"{host}:{url.port or 443}", tuple(_hash(one) for one in authorities))
+    return Meeting(f"{host}:{url.port or 443}", tuple(_hash(one) for one in authorities), access.authority.decode())
 
 
 def add(api: client.CoreV1Api, peer: str, token: BootstrapToken, *, description: str, until: datetime) -> None:

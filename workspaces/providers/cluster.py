@@ -13,6 +13,7 @@ from kubernetes import client
 from . import bootstrap_tokens
 from .bootstrap_tokens import BootstrapToken
 from .cluster_objects import CORDONED_BY, Budget, Node, Pod, Requirement
+from .cluster_restarts import restart_pods
 from .cluster_workloads import Webhook, Workload
 from .deprecated_apis import DeprecatedApi, DeprecatedUse, read, started_at
 from .evictions import Blocked, Evicted, Eviction, Gone, evict
@@ -112,6 +113,13 @@ class Cluster:
                 return None
             renewed: datetime | None = lease.spec.renew_time if lease.spec else None
             return renewed
+
+    def restart_pods(self, namespace: str, at: str) -> list[str]:
+        """Start every pod of the namespace's DaemonSets and Deployments again, as `kubectl rollout restart` does.
+
+        `at` is a time; the same one again changes nothing. Returns what was told so: "DaemonSet kube-proxy".
+        """
+        return restart_pods(client.AppsV1Api(self._api), self._peer, namespace, at)
 
     def cordon(self, name: str, by: str) -> Node:
         """Let no new pod onto the node, and note on it that `by` did so; returns it as it is afterwards.

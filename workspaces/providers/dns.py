@@ -68,6 +68,11 @@ class Zones:
         with _writing():
             return int(self._client.zones.set_rrset_records(_named(zone, name, type), _records(values)).id)
 
+    def remove(self, zone: Zone, name: str, type: str, values: Sequence[str]) -> int:
+        """Take these values out of a record set, which goes with its last one. Raises as `set_records`."""
+        with _writing():
+            return int(self._client.zones.remove_rrset_records(_named(zone, name, type), _records(values)).id)
+
     def change_ttl(self, zone: Zone, name: str, type: str, ttl: int | None) -> int:
         """Give a record set another time to live in seconds; None: as the zone says. Raises as `set_records`."""
         with _writing():

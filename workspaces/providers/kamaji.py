@@ -11,8 +11,10 @@ from typing import Any, Final, Self
 
 from kubernetes import client
 
+from . import kamaji_certificates
 from .control_plane_pods import NAME_LABEL, ControlPlanePod, Waiting
 from .errors import Permanent
+from .kamaji_certificates import Authority
 from .kubeconfig import connect
 from .kubernetes_errors import speaking_to
 from .kubernetes_lists import every_item
@@ -54,7 +56,10 @@ class ControlPlane:
     endpoint: str
     kubeconfig_secret: str
     deleting: bool
+    deleting_since: datetime | None = None
+    finalizers: tuple[str, ...] = ()
     data_store: str = ""
+    authority_secret: str = ""
     addon_tags: tuple[tuple[str, str], ...] = ()
     managed: Sequence[Mapping[str, Any]] = field(default=(), repr=False, compare=False)
 
@@ -169,6 +174,15 @@ class Kamaji:
                 )
             )
 
+    def authority(self, seen: ControlPlane) -> Authority:
+        """Who signs the certificates of this control plane."""
+        core = client.CoreV1Api(self._api)
+        return kamaji_certificates.read(core, self._peer, seen.namespace, seen.authority_secret)
+
+    def change_authority(self, seen: ControlPlane, held: Authority) -> None:
+        """Ask for another authority; see `kamaji_certificates.ask_for_another`. There is no way back."""
+        kamaji_certificates.ask_for_another(client.CoreV1Api(self._api), self._peer, seen.namespace, held)
+
     def kubeconfig(self, namespace: str, secret: str) -> str:
         """The text of a tenant's administrator kubeconfig; `secret` is a ControlPlane's `kubeconfig_secret`.
 
@@ -202,10 +216,18 @@ def _control_plane(document: Mapping[str, Any]) -> ControlPlane:
         endpoint=status.get("controlPlaneEndpoint") or "",
         kubeconfig_secret=((status.get("kubeconfig") or {}).get("admin") or {}).get("secretName") or "",
         deleting="deletionTimestamp" in metadata,
+        deleting_since=_moment(metadata.get("deletionTimestamp")),
+        finalizers=tuple(metadata.get("finalizers") or ()),
         data_store=spec.get("dataStore") or "",
+        authority_secret=((status.get("certificates") or {}).get("ca") or {}).get("secretName")
+        or f"{metadata['name']}-ca",
         addon_tags=tuple(_pinned(spec.get("addons") or {})),
         managed=metadata.get("managedFields") or (),
     )
+
+
+def _moment(stamp: str | None) -> datetime | None:
+    return datetime.fromisoformat(stamp) if stamp else None
 
 
 def _pinned(addons: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

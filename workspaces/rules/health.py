@@ -75,6 +75,8 @@ def _attention(seen: Seen, conditions: tuple[Condition, ...]) -> tuple[str, str]
         return seen.state_reason or "In error.", "bad"
     if seen.state == "gated":
         return seen.state_reason or "Reconciliation has stopped changes.", "warn"
+    if seen.state == "deleting" and seen.failed_operation:
+        return seen.failed_operation, "bad"  # nobody else will end it
     if seen.state != "active":
         return "", ""
     if seen.failed_operation:

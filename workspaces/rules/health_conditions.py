@@ -64,6 +64,8 @@ def control_plane(seen: Seen) -> Condition:
         return Condition("control_plane", "unknown", "not_seen", "Kamaji has not been asked about it yet.")
     if status == "Ready" and seen.wanted_version == seen.running_version:
         return Condition("control_plane", "true", "ready", f"Kamaji serves {seen.running_version}.")
+    if status == "CertificateAuthorityRotating":
+        return Condition("control_plane", "false", "moving", "Kamaji changes its certificate authority.")
     if status in ("Upgrading", "Provisioning") or seen.wanted_version != seen.running_version:
         runs = f"{seen.running_version or 'nothing'} runs, {seen.wanted_version} is wanted."
         return Condition("control_plane", "false", "moving", f"Kamaji says {status}: {runs}")

@@ -25,6 +25,11 @@ def is_ours(labels: Mapping[str, str]) -> bool:
     return WORKSPACE in labels
 
 
+def of_workspace(workspace: UUID) -> str:
+    """The `label_selector` that finds everything of one workspace, at the cloud and on a management cluster alike."""
+    return f"{WORKSPACE}={workspace}"
+
+
 def selector(host: UUID) -> str:
     """The `label_selector` that finds the server of one host, and no other."""
     return f"{HOST}=={host}"

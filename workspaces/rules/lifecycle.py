@@ -32,6 +32,16 @@ WORKSPACE: Final[Mapping[str, Look]] = {
     "deleted": Look("Deleted", "idle"),
 }
 
+# Somebody has asked for its end: nothing starts on it but its deletion, and nothing is set back or applied by itself,
+# as people may be winding things down by hand. Until it is being deleted, looks go on and an undo brings it back.
+LEAVING: Final = ("deletion_scheduled", "deleting", "deleted")
+# There is no way back: nobody looks at it any more, and nothing about it is decided.
+GONE: Final = ("deleting", "deleted")
+# Where what differs is set back: one in error has to be looked after first.
+SET_BACK_IN: Final = ("active", "gated")
+# What may still run on a workspace that is leaving.
+ENDS_IT: Final = "deletion"
+
 OPERATION: Final[Mapping[str, Look]] = {
     "pending": Look("Pending", "busy"),
     "running": Look("Running", "busy"),

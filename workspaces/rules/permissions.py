@@ -51,6 +51,9 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "queue.view": Permission("See workers, queue depth and failed jobs", _ADMINISTERING),
 }
 
+# To continue an operation of these kinds takes the right to have started it, besides that of continuing work at all.
+CONTINUING: Final[Mapping[str, str]] = {"deletion": "workspace.delete", "ca_rotation": "kubeconfig.export"}
+
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     role: frozenset(key for key, permission in PERMISSIONS.items() if role in permission.roles) for role in ROLES
 }

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from workspaces.rules.maintenance import Plan
+from workspaces.rules.situation import refuse_leaving
 from workspaces.rules.upgrades import CatalogueVersion, Situation, patch_target, refuse_state, refuse_target
 from workspaces.rules.versions import is_version, minor_of
 
@@ -256,7 +257,9 @@ def _passing_blocks(facts: Facts, window: Window, now: datetime) -> Iterator[Rea
 
 
 def _work(plan: Plan, facts: Facts, lane: Lane) -> tuple[tuple[Work, ...], tuple[Reason, ...]]:
-    """What a window of the lane would do, and why."""
+    """What a window of the lane would do, and why. A workspace that is leaving gets no work, not even once it may."""
+    if leaving := refuse_leaving(facts.situation.state, facts.situation.state_reason):
+        return (), (Reason(leaving.code, leaving.message),)
     paused = facts.paused
     if paused and paused.lane == lane:
         work = Work("continue", f"Continue: {paused.title}", to=paused.to)

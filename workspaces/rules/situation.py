@@ -43,6 +43,7 @@ class Situation:
     `kubelet_versions` has one entry per host that is or should be a node; one that cannot be read counts as too old.
     `kamaji_max` is the highest minor the management cluster accepts ("1.36"). `control_plane_wanted` is the version
     last asked of the control plane. `open_operation` is its id and title. An empty text counts as None.
+    `state_reason` is a sentence, if there is one.
     """
 
     workspace_type: str
@@ -52,6 +53,7 @@ class Situation:
     kamaji_max: str = ""
     control_plane_wanted: str | None = None
     open_operation: tuple[str, str] | None = None
+    state_reason: str = ""
 
 
 def find(target: str, catalogue: Iterable[CatalogueVersion]) -> CatalogueVersion | Refused:
@@ -69,11 +71,27 @@ def refuse_state(situation: Situation) -> Refused | None:
         return Refused(
             "gated", "Reconciliation holds changes back until the workspace has converged. It lifts the gate by itself."
         )
+    if situation.state in lifecycle.LEAVING:
+        return refuse_leaving(situation.state, situation.state_reason)
     if situation.state != "active":
-        look = lifecycle.WORKSPACE.get(situation.state)
-        state = look.label if look else situation.state
-        return Refused("not_active", f"The workspace is not active. Its state: {state}.", {"state": situation.state})
+        return _not_active(situation.state)
     return None
+
+
+def refuse_leaving(state: str, reason: str = "") -> Refused | None:
+    """not_active: whether its end has been asked for, so that nothing else begins on it."""
+    if state not in lifecycle.LEAVING:
+        return None
+    if state in lifecycle.GONE:
+        return _not_active(state)
+    said = " ".join(filter(None, ("The deletion of the workspace is scheduled.", reason, "Undo it first.")))
+    return Refused("not_active", said, {"state": state})
+
+
+def _not_active(state: str) -> Refused:
+    look = lifecycle.WORKSPACE.get(state)
+    said = f"The workspace is not active. Its state: {look.label if look else state}."
+    return Refused("not_active", said, {"state": state})
 
 
 def refuse_type(situation: Situation) -> Refused | None:

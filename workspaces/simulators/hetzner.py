@@ -1,9 +1,9 @@
 """The simulated Hetzner Cloud: one listener, many projects told apart by their tokens.
 
-The endpoints live in hetzner_servers, hetzner_commands, hetzner_zones, hetzner_actions and hetzner_collections; how
-the API speaks in hetzner_protocol. Besides the faults every HTTP service knows (see faults.py), these are understood:
-resource_limit, maintenance and sold_out (answers of the API), token_readonly (the same, to what is no GET),
-action_failed (the action begun ends in an error),
+The endpoints live in hetzner_servers, hetzner_commands, hetzner_zones, hetzner_actions, hetzner_attached and
+hetzner_collections; how the API speaks in hetzner_protocol. Besides the faults every HTTP service knows (see
+faults.py), these are understood: resource_limit, maintenance and sold_out (answers of the API), token_readonly (the
+same, to what is no GET), action_failed (the action begun ends in an error),
 no_shutdown (the action of a shutdown succeeds, and the server goes on running as if its system did not listen).
 Paths in faults begin with /v1; the target is the project's name, "" for a token nobody knows.
 """
@@ -16,7 +16,15 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from . import hetzner_actions, hetzner_catalogue, hetzner_collections, hetzner_commands, hetzner_servers, hetzner_zones
+from . import (
+    hetzner_actions,
+    hetzner_attached,
+    hetzner_catalogue,
+    hetzner_collections,
+    hetzner_commands,
+    hetzner_servers,
+    hetzner_zones,
+)
 from .faults import Faults, middleware
 from .hetzner_machines import FIRST_ID
 from .hetzner_project import PROJECT, Project
@@ -29,7 +37,7 @@ from .listening import LOCAL, listen
 PREFIX = "/v1"
 SERVER_LIMIT, RATE_LIMIT = 250, 3600
 TOKEN_CHARACTERS = string.ascii_letters + string.digits
-SEEDED = ("servers", "ssh_keys", "placement_groups", "volumes", "load_balancers", "zones")
+SEEDED = ("servers", "ssh_keys", "placement_groups", *hetzner_attached.TABLES, "zones")
 LIMITED: Final = {"limits": [{"name": "server_limit"}]}
 READ_ONLY: Final = ApiError(401, "token_readonly", "the token is only allowed to perform GET requests")
 SPOKEN: Final = {
@@ -62,7 +70,14 @@ class Hetzner:
         meet = middleware(self._faults, self._journal, "hetzner", self._target)
         app = web.Application(middlewares=[meet, self._speak])
         app.on_response_prepare.append(self._sign)
-        for module in (hetzner_actions, hetzner_servers, hetzner_commands, hetzner_zones, hetzner_collections):
+        for module in (
+            hetzner_actions,
+            hetzner_servers,
+            hetzner_commands,
+            hetzner_zones,
+            hetzner_attached,
+            hetzner_collections,
+        ):
             app.add_routes(module.routes(PREFIX))
         self._runner, self._port = await listen(app, self._port)
 
@@ -75,7 +90,8 @@ class Hetzner:
         """Add projects, and in them servers, zones, …, whose names were never there.
 
         A project: name, token (invented when absent), read_only, read_only_token (a second token), server_limit,
-        rate_limit, and lists: servers, ssh_keys, placement_groups, volumes, load_balancers, zones (with rrsets).
+        rate_limit, and lists: servers, ssh_keys, placement_groups, volumes, load_balancers, primary_ips, zones (with
+        rrsets).
         What is sold: `hetzner_types` and `hetzner_pricing`, see `hetzner_catalogue.py`.
         Raises ValueError or KeyError for what cannot exist.
         """
@@ -113,6 +129,8 @@ class Hetzner:
                 record = server_record(described)
             elif table == "zones":
                 record = zone_record(described)
+            elif table in hetzner_attached.TABLES:
+                record = hetzner_attached.seeded_record(project, table, described)
             else:
                 record = hetzner_collections.seeded_record(table, described)
         except ApiError as error:

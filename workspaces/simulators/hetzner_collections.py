@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from .hetzner_catalogue import images, load_balancer_type, locations, pricing, server_types
+from . import hetzner_attached
+from .hetzner_catalogue import images, locations, pricing, server_types
 from .hetzner_project import Project, project_of
 from .hetzner_protocol import ApiError, Document, check_labels, field, invalid, listing, read_object, stamp, taken
 from .hetzner_servers import placement_group_document
@@ -30,11 +31,12 @@ def routes(prefix: str) -> list[web.RouteDef]:
         *_collection(prefix, "images", "image", lambda _: images().values(), "name", "type", "architecture", "status"),
         *_collection(prefix, "ssh_keys", "SSH key", lambda project: project.records("ssh_keys"), "name", "fingerprint"),
         *_collection(prefix, "placement_groups", "placement group", _placement_groups, "name", "type"),
-        *_collection(prefix, "volumes", "volume", _volumes, "name", "status"),
-        *_collection(prefix, "load_balancers", "load balancer", _load_balancers, "name"),
+        *_collection(prefix, "volumes", "volume", hetzner_attached.volumes, "name", "status"),
+        *_collection(prefix, "load_balancers", "load balancer", hetzner_attached.load_balancers, "name"),
+        *_collection(prefix, "primary_ips", "primary IP", hetzner_attached.primary_ips, "name", "ip"),
         web.post(f"{prefix}/ssh_keys", _create_ssh_key),
         web.post(f"{prefix}/placement_groups", _create_placement_group),
-        web.delete(prefix + "/{table:ssh_keys|placement_groups|volumes|load_balancers}/{id}", _delete),
+        web.delete(prefix + "/{table:ssh_keys|placement_groups}/{id}", _delete),
         web.get(f"{prefix}/pricing", _pricing),
         web.route("*", prefix + "/datacenters{rest:.*}", _datacenters),
     ]
@@ -55,56 +57,15 @@ def _collection(prefix: str, nouns: str, what: str, read: Read, *filters: str) -
 
 
 def seeded_record(table: str, described: Document) -> Document:
-    """The record of an SSH key, placement group, volume or load balancer from the description in a world file."""
+    """The record of an SSH key or placement group from the description in a world file."""
     record = {"name": described["name"], "labels": described.get("labels", {}), "created": stamp(time.time())}
     if table == "ssh_keys":
         return record | {"fingerprint": described["fingerprint"], "public_key": described["public_key"]}
-    if table == "placement_groups":
-        return record | {"type": "spread"}
-    place = described.get("location", "fsn1")
-    if table == "volumes":
-        return record | {"size": described.get("size", 10), "location": place, "server": described.get("server")}
-    return record | {"location": place, "ipv4": described.get("ipv4", "203.0.112.10")}
+    return record | {"type": "spread"}
 
 
 def _placement_groups(project: Project) -> Iterable[Document]:
     return (placement_group_document(project, group) for group in project.records("placement_groups"))
-
-
-def _volumes(project: Project) -> Iterable[Document]:
-    for volume in project.records("volumes"):
-        yield volume | {
-            "location": locations()[volume["location"]],
-            "linux_device": f"/dev/disk/by-id/scsi-0HC_Volume_{volume['id']}",
-            "protection": {"delete": False},
-            "status": "available",
-            "format": "ext4",
-        }
-
-
-def _load_balancers(project: Project) -> Iterable[Document]:
-    for balancer in project.records("load_balancers"):
-        yield {
-            "id": balancer["id"],
-            "name": balancer["name"],
-            "public_net": {
-                "enabled": True,
-                "ipv4": {"ip": balancer["ipv4"], "dns_ptr": None},
-                "ipv6": {"ip": None, "dns_ptr": None},
-            },
-            "private_net": [],
-            "location": locations()[balancer["location"]],
-            "load_balancer_type": load_balancer_type(),
-            "protection": {"delete": False},
-            "labels": balancer["labels"],
-            "created": balancer["created"],
-            "services": [],
-            "targets": [],
-            "algorithm": {"type": "round_robin"},
-            "outgoing_traffic": 0,
-            "ingoing_traffic": 0,
-            "included_traffic": load_balancer_type()["prices"][0]["included_traffic"],
-        }
 
 
 async def _create_ssh_key(request: web.Request) -> web.Response:
@@ -149,8 +110,6 @@ async def _create_placement_group(request: web.Request) -> web.Response:
 async def _delete(request: web.Request) -> web.Response:
     project, table = project_of(request), request.match_info["table"]
     record = project.find(table, request.match_info["id"], table.removesuffix("s").replace("_", " "))
-    if record.get("server") is not None:
-        raise ApiError(422, "invalid_input", "volume is still attached to a server")
     del project.tables[table][record["id"]]
     return web.Response(status=204)
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from .faults import Faults
 from .hetzner_protocol import ApiError, Bucket, Document, stamp
 
-TABLES = ("servers", "ssh_keys", "placement_groups", "volumes", "load_balancers", "zones", "actions")
+TABLES = ("servers", "ssh_keys", "placement_groups", "volumes", "load_balancers", "primary_ips", "zones", "actions")
 ACTIONS_KEPT = 2000
 FAILED: Document = {"code": "action_failed", "message": "Action failed"}
 PROJECT = "hetzner_project"
@@ -129,6 +129,10 @@ class Project:
         project = cls(saved, phase, new_id, faults)
         for name, records in saved["tables"].items():
             project.tables[name] = {record["id"]: record for record in records}
+        for record in (*project.records("volumes"), *project.records("load_balancers")):  # likewise
+            record.setdefault("protected", False)
+        for record in project.records("load_balancers"):
+            record.setdefault("targets", [])
         project.effects, project.seeded = saved["effects"], saved["seeded"]
         servers = project.tables["servers"]
         for record in servers.values():  # a state may be older than machines are

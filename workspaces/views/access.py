@@ -101,13 +101,14 @@ def account_of(request: HttpRequest) -> Account:
     return cast(Account, request.user)
 
 
-def get_workspace(request: HttpRequest, pk: UUID, *, need: str = "workspace.view") -> Workspace:
+def get_workspace(request: HttpRequest, pk: UUID, *, need: str = "workspace.view", deleted: bool = False) -> Workspace:
     """The workspace with its project, organization, management cluster and maintenance plan (one or two queries).
 
     Raises Http404 for what the account may not see, and PermissionDenied with a sentence when it may see the workspace
-    but lacks the permission `need`.
+    but lacks the permission `need`. One that is deleted is history: it is there only for pages that ask for `deleted`.
     """
-    workspace = get_object_or_404(Workspace.objects.allowing(account_of(request)).with_plan(), pk=pk)
+    rows = Workspace.objects.allowing(account_of(request)).with_plan()
+    workspace = get_object_or_404(rows if deleted else rows.exclude(state="deleted"), pk=pk)
     _refuse_without(request, workspace, need)
     return workspace
 
@@ -117,6 +118,13 @@ def get_operation(request: HttpRequest, pk: UUID, *, need: str = "workspace.view
     visible = Operation.objects.filter(workspace__in=Workspace.objects.allowing(account_of(request)))
     operation = get_object_or_404(visible.select_related("workspace__project__organization"), pk=pk)
     _refuse_without(request, operation.workspace, need)
+    return operation
+
+
+def get_continuable(request: HttpRequest, pk: UUID) -> Operation:
+    """The operation, for an account that may continue work, and this kind of it; raises like `get_workspace`."""
+    operation = get_operation(request, pk, need="operation.retry")
+    _refuse_without(request, operation.workspace, operation.continued_by)
     return operation
 
 

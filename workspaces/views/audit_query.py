@@ -22,6 +22,7 @@ NOUNS = {
     "agreement_clause": "Agreement clauses",
     "api_key": "API keys",
     "audit": "Audit log",
+    "ca_rotation": "Authority changes",
     "calendar_feed": "Calendar feeds",
     "compute_profile": "Compute profiles",
     "decision": "Decisions",

@@ -13,7 +13,6 @@ from typing import Final
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 
 from workspaces.models import Drift, Look, Operation, Workspace
-from workspaces.operations.drift import REPAIRED_IN
 from workspaces.rules import drift_words, lifecycle, looks
 from workspaces.templatetags.console import until
 
@@ -133,7 +132,7 @@ def _choices(drift: Drift, workspace: Workspace, protected: bool) -> tuple[str, 
     """What would not be refused now."""
     values = (drift.wanted, drift.seen)
     found = drift_words.choices(drift.kind, drift.field, drift.policy, *values, protected=protected)
-    return found if workspace.state in REPAIRED_IN else tuple(one for one in found if one != "converge")
+    return found if workspace.state in lifecycle.SET_BACK_IN else tuple(one for one in found if one != "converge")
 
 
 def _tag(drift: Drift, *, asked: bool) -> str:
@@ -143,7 +142,7 @@ def _tag(drift: Drift, *, asked: bool) -> str:
 
 
 def _happens(drift: Drift, workspace: Workspace, busy: bool, due: Look | None, now: datetime) -> str:
-    if workspace.state not in REPAIRED_IN:
+    if workspace.state not in lifecycle.SET_BACK_IN:
         return f"Nothing while the workspace is {_state(workspace)}."
     if busy:
         return "Set back when the operation that runs has ended."
@@ -160,7 +159,7 @@ def _barred(drift: Drift, workspace: Workspace, busy: bool, protected: bool) -> 
     if drift.fought or not drift.reason:
         values = (drift.wanted, drift.seen)
         said.append(drift_words.why_not_set_back(drift.kind, drift.field, drift.policy, *values))
-    if workspace.state not in REPAIRED_IN:
+    if workspace.state not in lifecycle.SET_BACK_IN:
         said.append(f"Nothing is set back while the workspace is {_state(workspace)}.")
     if protected:
         said.append("Its manifest is protected: what differs from it cannot be accepted.")

@@ -27,6 +27,7 @@ _BUSY_WORDS = {
     "host_order": "Adding a host",
     "host_resize": "Resizing a host",
     "host_removal": "Removing a host",
+    "ca_rotation": "Changing authority",
 }
 
 
@@ -130,7 +131,7 @@ def rows_of(found: list[Seen], upgradable: Upgradable, now: datetime) -> list[Ro
 
 
 def _row(seen: Seen, upgradable: Upgradable, now: datetime) -> Row:
-    kubernetes = seen.type == "kubernetes"
+    kubernetes, leaving = seen.type == "kubernetes", seen.state in lifecycle.LEAVING
     versions = (seen.version, seen.wanted, seen.kubelets, seen.kamaji_max)
     health, tone, health_sub = _health(seen, now)
     window, window_tone, window_sub, rail = _window(seen, now)
@@ -146,7 +147,7 @@ def _row(seen: Seen, upgradable: Upgradable, now: datetime) -> Row:
         location=seen.location,
         version=seen.version if kubernetes else "",
         os_name="" if kubernetes else (seen.os_name or "").partition(" (")[0],
-        target=upgradable.target(versions) if kubernetes and seen.operation is None else "",
+        target=upgradable.target(versions) if kubernetes and seen.operation is None and not leaving else "",
         hosts=_hosts(seen),
         window=window,
         window_tone=window_tone,
@@ -162,6 +163,8 @@ def _health(seen: Seen, now: datetime) -> tuple[str, str, str]:
     look = lifecycle.WORKSPACE[seen.state]
     if seen.operation is not None:
         return _busy(seen.operation)
+    if seen.state in lifecycle.LEAVING:
+        return look.label, seen.attention_tone or look.tone, _cut(seen.attention)
     if seen.observed_at is None:
         return "Not seen yet", "idle", look.label
     every = max(settings.LOOPBACK_RECONCILE_SECONDS, seen.looked_every)
@@ -196,6 +199,8 @@ def _hosts(seen: Seen) -> str:
 
 def _window(seen: Seen, now: datetime) -> tuple[str, str, str, Rail | None]:
     """When the next routine window opens: words, a tone when that is a state, the words below, and the rail."""
+    if seen.state in lifecycle.LEAVING:
+        return "None", "idle", lifecycle.WORKSPACE[seen.state].label.lower(), None
     if seen.enabled is None or seen.priority_hour is None:
         return "No plan", "idle", "", None
     if not seen.enabled:

@@ -22,8 +22,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from workspaces.models import Actor, Advisory, Event, MaintenancePlan, Workspace
 from workspaces.models.maintenance import StaleVersion
 from workspaces.models.outlook import Outlook, look
+from workspaces.rules import lifecycle, planner
 from workspaces.rules import maintenance as rules
-from workspaces.rules import planner
+from workspaces.rules.situation import refuse_leaving
 from workspaces.views import week
 from workspaces.views.access import account_of, get_workspace, login_required
 from workspaces.views.last_runs import last_runs
@@ -73,6 +74,9 @@ def maintenance(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _save(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     """Store the plan and go back to the page; or the page with what was typed and why it was not stored."""
+    if workspace.state in lifecycle.GONE and (refused := refuse_leaving(workspace.state)):
+        messages.error(request, f"Nothing was saved. {refused.message}")
+        return see_other("maintenance", pk=workspace.pk)
     account = account_of(request)
     typed = _read(request.POST, workspace)
     if typed.errors:

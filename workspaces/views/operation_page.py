@@ -147,14 +147,18 @@ def _priced(found: Operation) -> dict[str, Any]:
 
 
 def _allowed(request: HttpRequest, found: Operation, course: timetable.Course) -> dict[str, Any]:
-    """What the reader may do with it now; `superseded`: nobody may continue it any more."""
+    """What the reader may do with it now; `superseded` and `barred`: nobody may continue it (any more, or now)."""
     keys = found.workspace.keys_of(account_of(request))
+    may_retry = keys >= {"operation.retry", found.continued_by}
     superseded = found.can_be_retried and not found.is_open and _has_successor(found)
-    open_to_changes = not superseded and (found.is_open or found.can_be_retried)
-    may_leave = "operation.retry" in keys and open_to_changes and course.hosts is not None
+    barred = found.barred
+    open_to_changes = not superseded and not barred and (found.is_open or found.can_be_retried)
+    may_leave = may_retry and open_to_changes and course.hosts is not None
     return {
         "may_stop": "operation.stop" in keys,
-        "may_retry": "operation.retry" in keys,
+        "may_retry": may_retry,
+        "barred": barred.message if barred else "",
+        "administrators_only": found.continued_by != "operation.retry",
         "may_leave": may_leave,
         "leavable": _leavable(found, course) if may_leave else [],
         "superseded": superseded,

@@ -21,7 +21,7 @@ from workspaces.rules import lifecycle
 from workspaces.rules.ids import as_id
 from workspaces.rules.refusal import Refused
 from workspaces.views import operation_page, timetable
-from workspaces.views.access import account_of, get_operation, login_required
+from workspaces.views.access import account_of, get_continuable, get_operation, login_required
 from workspaces.views.operation_log import STOP_POLLING
 from workspaces.views.see_other import see_other
 
@@ -108,7 +108,7 @@ def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
         return found.retry(actor, accept)
 
     said = "It continues where it stopped."
-    return _change(request, get_operation(request, pk, need="operation.retry"), again, said)
+    return _change(request, get_continuable(request, pk), again, said)
 
 
 def _change(

@@ -39,7 +39,7 @@ def read(request: HttpRequest, pk: UUID, *, need: str) -> Reading:
     """Raises Http404 and PermissionDenied as `get_workspace` does."""
     account = account_of(request)
     mine = Membership.objects.filter(account=account, organization=OuterRef("project__organization"))
-    rows = Workspace.objects.allowing(account).with_plan().annotate(
+    rows = Workspace.objects.allowing(account).exclude(state="deleted").with_plan().annotate(
         hosts_found=_rows(Host.objects.filter(workspace=OuterRef("pk")).order_by("name"), *_HOST, *_SEEN),
         running=Subquery(_running(), output_field=JSONField()),
         roles=ArraySubquery(mine.filter(Q(project=OuterRef("project")) | Q(project=None)).values("role")),

@@ -51,6 +51,8 @@ JOBS: Final = {
     "rollouts_tick": "Go on with rollouts",
     "profiles_tick": "Start a round of price lists",
     "run_preflight": "Look before an upgrade",
+    "take_inventory": "Look before a deletion",
+    "deletions_tick": "Begin deletions that are due",
     "fetch_kubeconfig": "Fetch a kubeconfig",
     "delete_left_server": "Delete a left server",
 }

@@ -13,7 +13,7 @@ from workspaces.models import Actor, Operation
 from workspaces.operations import dispatch
 from workspaces.rules.refusal import Refused
 from workspaces.views import operation_page
-from workspaces.views.access import account_of, get_operation, login_required
+from workspaces.views.access import account_of, get_continuable, login_required
 from workspaces.views.see_other import see_other
 
 
@@ -21,7 +21,7 @@ from workspaces.views.see_other import see_other
 @require_POST
 def skip(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Leave `host` out because of `reason`; with `continue` an operation that has ended goes on in the same breath."""
-    found = get_operation(request, pk, need="operation.retry")
+    found = get_continuable(request, pk)
     form = operation_page.LeaveOut(request.POST)
     if not form.is_valid():
         return operation_page.whole(request, found, leave_out=form)

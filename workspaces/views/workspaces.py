@@ -41,8 +41,10 @@ class HostLine:
 @login_required
 @require_GET
 def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """The page, or for its refresh the facts and the banners alone."""
-    workspace, now = get_workspace(request, pk), timezone.now()
+    """The page, or for its refresh the facts and the banners alone; of a deleted one the receipt is what there is."""
+    workspace, now = get_workspace(request, pk, deleted=True), timezone.now()
+    if workspace.state == "deleted":
+        return redirect("receipt", pk=pk)
     outlook = look(workspace, now)
     keys = workspace.keys_of(account_of(request))
     context = _live(workspace, outlook, now) | {"keys": keys}
@@ -73,15 +75,16 @@ def reconcile(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask for a look at this workspace now, before its turn."""
     workspace = get_workspace(request, pk, need="workspace.reconcile")
     try:
-        looks.look_now(workspace)
-        tone, title = "ok", "Reconciliation queued"
-        text = f"{workspace.name} is looked at as soon as a worker is free."
+        refused = looks.look_now(workspace)
+        tone, title = ("warn", "Nobody looks at it") if refused else ("ok", "Reconciliation queued")
+        text = refused.message if refused else f"{workspace.name} is looked at as soon as a worker is free."
     except RedisError:
         tone, title = "bad", "The queue cannot be reached"
         text = f"{workspace.name} is looked at with the next scheduled reconciliation."
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "parts/toast.html", {"tone": tone, "title": title, "text": text})
-    (messages.success if tone == "ok" else messages.error)(request, f"{title}. {text}")
+    levels = {"ok": messages.SUCCESS, "warn": messages.WARNING, "bad": messages.ERROR}
+    messages.add_message(request, levels[tone], f"{title}. {text}")
     return redirect("workspace", pk=pk)
 
 
@@ -91,6 +94,8 @@ def status_of(workspace: Workspace, now: datetime) -> lifecycle.Look:
     if workspace.state == "active" and workspace.is_stale(now):
         seen = workspace.observed_at
         return lifecycle.Look(f"Not seen for {span(now - seen)}" if seen else "Not seen yet", "idle")
+    if workspace.state == "deleting" and workspace.attention:
+        return lifecycle.Look("Deleting, needs attention", "bad")
     if workspace.state == "active" and workspace.attention:
         return lifecycle.Look("Active, needs attention", "bad" if workspace.attention_tone == "bad" else "warn")
     return state

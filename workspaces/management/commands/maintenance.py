@@ -21,8 +21,8 @@ from workspaces.management.told import Told
 from workspaces.models import Actor, Decision, Hold, Workspace, acting
 from workspaces.models.outlook import look_at
 from workspaces.operations.maintenance import run_due
+from workspaces.rules import lifecycle, planner
 from workspaces.rules import maintenance as rules
-from workspaces.rules import planner
 from workspaces.rules.hold import wrong_time
 
 ACTOR = Actor.of_command("maintenance")
@@ -116,7 +116,7 @@ class Command(BaseCommand):
         hour = planner.hour_of(now)
         weekday = {f"maintenance_plan__hour_{hour.weekday()}": hour.hour}
         opening = Workspace.objects.filter(Q(maintenance_plan__priority_hour=hour.hour) | Q(**weekday))
-        rows = opening.exclude(state__in=("deleting", "deleted")).order_by("name", "pk")
+        rows = opening.exclude(state__in=lifecycle.GONE).order_by("name", "pk")
         with Told(self.stdout, as_json=as_json) as told:
             for batch in selection.in_batches(rows):
                 known = look_at(batch, now)

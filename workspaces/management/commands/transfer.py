@@ -97,6 +97,7 @@ def _workspace(text: str, destination: Project) -> Workspace:
         found = rows.filter(pk=pk).first()
     else:
         organization, project, name = _parts(text, 3, "organization/project/name")
+        rows = rows.exclude(state="deleted")  # whose name another one may have by now
         found = rows.filter(project__organization__name=organization, project__name=project, name=name).first()
     if found is None:
         raise CommandError(f"There is no workspace {text}.")

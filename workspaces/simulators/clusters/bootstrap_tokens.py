@@ -37,6 +37,10 @@ class BootstrapTokens:
         else:
             self._store.edit(CONFIG_MAPS, *INFO, lambda held: held["data"].update(kubeconfig=kubeconfig))
 
+    def published(self) -> str:
+        """What everybody can read, "" when nothing was published."""
+        return str((self._store.get(CONFIG_MAPS, *INFO) or {}).get("data", {}).get("kubeconfig", ""))
+
     def settle(self) -> None:
         """Remove the tokens whose time is over, and sign with the others."""
         signatures = {}

@@ -54,13 +54,25 @@ class Authority:
             self._key = key
             self.certificate = x509.load_pem_x509_certificate(content)
         else:
-            self._key = ec.generate_private_key(ec.SECP256R1())
-            self.certificate = self._self_signed(name)
-            write_private(path, _key_pem(self._key) + self.pem)
+            self._make(name)
+
+    def _make(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.certificate = self._self_signed(name)
+        write_private(self._directory / "ca.pem", self.key_pem + self.pem)
+
+    def renew(self, name: str) -> None:
+        """Another key and another certificate: whatever the one before has signed is worth nothing from now on."""
+        self.destroy()
+        self._make(name)
 
     @property
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        return _key_pem(self._key)
 
     def issue(
         self, common_name: str, organizations: tuple[str, ...] = (), days: float = LEAF_DAYS

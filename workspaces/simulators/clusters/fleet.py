@@ -124,6 +124,14 @@ class Clusters:
         tenant.kubelets.join(node)
         return tenant.key
 
+    def trust(self, endpoint: str, node: str) -> None:
+        """The kubelet of that node was given credentials at this address of a tenant, and is heard from now on."""
+        port = endpoint.rpartition(":")[2]
+        for management in self.managements.values():
+            for tenant in management.tenants.values():
+                if str(tenant.server.port) == port:
+                    tenant.kubelets.trust(node)
+
     def host_rebooted(self, cluster: str, node: str) -> None:
         """The node's host was rebooted: a new bootID half a phase later."""
         tenant = self._tenant(cluster)

@@ -8,7 +8,7 @@ no_capacity, not_ready, and elsewhere webhook_down (`webhook`) and datastore_dow
 from collections.abc import Callable
 from typing import Any
 
-from workspaces.simulators.clusters import documents
+from workspaces.simulators.clusters import documents, rotation
 from workspaces.simulators.clusters.data_stores import DataStores
 from workspaces.simulators.clusters.installation import Installation
 from workspaces.simulators.clusters.kinds import CONTROL_PLANES, SECRETS
@@ -54,6 +54,8 @@ class Kamaji:
                 return
             self.resting.discard(key)
             self._reconcile_later(*key)
+        elif asking := rotation.asks(change):
+            self._reconcile_later(*asking)
 
     def look_again(self) -> None:
         """Faults were added or removed, or the simulator was restarted."""
@@ -76,6 +78,8 @@ class Kamaji:
             self._timers.after(("wait", namespace, name), 1.0, lambda: self.reconcile(namespace, name))
         elif not document.get("status", {}).get("kubernetesResources"):
             self._provision(document)
+        elif rotation.is_asked(self._store, document):
+            self._rotate(document)
         else:
             self._advance(document)
 
@@ -131,6 +135,14 @@ class Kamaji:
         elif tenant.reachable and plannable(installed, wanted):
             tenant.started = wanted
             self._show(document, "Upgrading", installed)
+
+    def _rotate(self, document: Document) -> None:
+        """Another authority: every certificate and kubeconfig is issued anew, and new pods take the place of all."""
+        tenant, running = self._tenant(document), document["status"]["kubernetesResources"]["version"]["version"]
+        rotation.renew(self._store, document, tenant)
+        self.installed.issue_kubeconfig(document, tenant)
+        self._show(document, rotation.ROTATING, running, ready=0)
+        self._later(self._key(document), "ready", ROLL_PHASES, self._ready)
 
     def _overlap(self, document: Document) -> None:
         """The new pods are ready and serve beside the old ones."""
@@ -189,7 +201,7 @@ class Kamaji:
         generation = document["metadata"]["generation"]
         if document["status"].get("observedGeneration") != generation:
             self._edit(document, lambda held: held["status"].update(observedGeneration=generation))
-        if tenant.kubeadm_version() != tenant.version or self._secret(document) is None:
+        if not tenant.told or self._secret(document) is None or not rotation.is_kept(self._store, document, tenant):
             self._later(self._key(document), "soot", SOOT_PHASES, self._soot)
 
     def _soot(self, document: Document) -> None:
@@ -197,6 +209,7 @@ class Kamaji:
         tenant = self._tenant(document)
         tenant.write_kubeadm_config()
         self.installed.issue_kubeconfig(document, tenant)
+        rotation.keep(self._store, document, tenant)
 
     # Pieces -------------------------------------------------------------------------------------------------------
 
@@ -226,6 +239,7 @@ class Kamaji:
 
     def adopt(self, document: Document, tenant: Tenant) -> None:
         """A control plane of the world that is Ready from the beginning: its Secret, Deployment, Service and Pods."""
+        rotation.keep(self._store, document, tenant)
         self.installed.issue_kubeconfig(document, tenant)
         self.installed.set_pods(document, "done")
 

@@ -97,6 +97,13 @@ EVENTS = Resource("", "v1", "events", "Event", short=("ev",), fields=EVENT_FIELD
 SERVICES = Resource("", "v1", "services", "Service", status=True, short=("svc",), singular="service")
 ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints", short=("ep",), singular="endpoints")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", short=("sa",), singular="serviceaccount")
+PERSISTENT_VOLUMES = Resource(
+    "", "v1", "persistentvolumes", "PersistentVolume", False, status=True, short=("pv",), singular="persistentvolume"
+)
+PERSISTENT_VOLUME_CLAIMS = Resource(
+    "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim",
+    status=True, short=("pvc",), singular="persistentvolumeclaim",
+)  # fmt: skip
 COMPONENT_STATUSES = Resource(
     "", "v1", "componentstatuses", "ComponentStatus", False, short=("cs",), singular="componentstatus"
 )
@@ -158,7 +165,19 @@ KUBECONFIG_GENERATORS = Resource(
     custom=True, status=True, generation=True, short=("kc",), singular="kubeconfiggenerator", categories=("kamaji",),
 )  # fmt: skip
 
-CORE = (NAMESPACES, NODES, PODS, SECRETS, CONFIG_MAPS, EVENTS, SERVICES, ENDPOINTS, SERVICE_ACCOUNTS)
+CORE = (
+    NAMESPACES,
+    NODES,
+    PODS,
+    SECRETS,
+    CONFIG_MAPS,
+    EVENTS,
+    SERVICES,
+    ENDPOINTS,
+    SERVICE_ACCOUNTS,
+    PERSISTENT_VOLUMES,
+    PERSISTENT_VOLUME_CLAIMS,
+)
 APPS = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS)
 RBAC = (ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS)
 WEBHOOKS = (MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS)

@@ -66,7 +66,7 @@ def taint(key: str, effect: str) -> Document:
 
 class Kubelets:
     """`states` maps node names to plain dicts: version, address, changed, renewed, stopped (None while it runs),
-    off (it does not come back by itself), healthy.
+    off (it does not come back by itself), healthy, trusted (False: its credentials are of an authority that is gone).
 
     `lost` says whether a fault keeps a node silent, `api_version` what the API server runs.
     """
@@ -210,9 +210,23 @@ class Kubelets:
             self._timers.cancel(("start", name))
             state |= {"stopped": state["stopped"] or self._now(), "off": True}
 
+    def distrust(self) -> None:
+        """The cluster has another authority: every kubelet is refused, and refuses, until it has new credentials."""
+        for state in self.states.values():
+            state["trusted"] = False
+        self.look_again()
+
+    def trust(self, name: str) -> None:
+        """The kubelet of that node has credentials of the cluster's authority as it is now."""
+        if name in self.states:
+            self.states[name]["trusted"] = True
+
+    def _silent(self, name: str) -> bool:
+        return self._lost(name) or not self.states[name].get("trusted", True)
+
     def _start(self, name: str, new_boot: bool = False) -> None:
         state = self.states.get(name)
-        if state is None or state.get("off") or self._lost(name):
+        if state is None or state.get("off") or self._silent(name):
             return
         state |= {"stopped": None, "changed": self._now(), "renewed": self._now()}
         if self._store.get(NODES, "", name) is None:
@@ -232,7 +246,7 @@ class Kubelets:
     def look_again(self) -> None:
         """Faults or the API server's version changed: kubelets fall silent, come back, or change their mind."""
         for name, state in self.states.items():
-            lost = self._lost(name)
+            lost = self._silent(name)
             if lost and state["stopped"] is None:
                 state["stopped"] = self._now()
             elif lost or state.get("off"):

@@ -110,6 +110,13 @@ class Tenant:
         closed = any((f.method, f.path, f.rate) == ("*", "*", 1.0) for f in faults)
         return self.server.listening and not closed
 
+    def renew_authority(self) -> None:
+        """Everything that the old authority has signed is refused; nobody serves until `serve` is called again."""
+        self.serve(False)
+        self.authority.renew("kubernetes")
+        self.kubelets.distrust()
+        self.nodes.monitor()
+
     # Versions -----------------------------------------------------------------------------------------------------
 
     def _answered_version(self) -> str:
@@ -128,6 +135,15 @@ class Tenant:
         document = self.store.get(CONFIG_MAPS, "kube-system", "kubeadm-config")
         text = (document or {}).get("data", {}).get("ClusterConfiguration", "")
         return str((yaml_text.load(text) or {}).get("kubernetesVersion", ""))
+
+    @property
+    def told(self) -> bool:
+        """Whether the ConfigMaps name the version and the authority that serve."""
+        info = self.bootstrap_tokens.published()
+        return (self.kubeadm_version(), info) == (self.version, self._cluster_info())
+
+    def _cluster_info(self) -> str:
+        return self.authority.cluster_info(f"https://{self.server.endpoint}")
 
     def write_kubeadm_config(self) -> None:
         """What Kamaji's soot controllers write after the control plane is Ready: kubeadm-config and kubelet-config."""
@@ -154,7 +170,7 @@ class Tenant:
         }
         self._write("kubeadm-config", {"ClusterConfiguration": yaml_text.dump(cluster)})
         self._write("kubelet-config", {"kubelet": yaml_text.dump(kubelet)})
-        self.bootstrap_tokens.publish(self.authority.cluster_info(f"https://{self.server.endpoint}"))
+        self.bootstrap_tokens.publish(self._cluster_info())
 
     def _write(self, name: str, data: dict[str, str]) -> None:
         if self.store.get(CONFIG_MAPS, "kube-system", name) is None:
@@ -258,7 +274,7 @@ class Tenant:
         if self._serving:
             await self.server.start()
         let_hosts_join(self.store)
-        self.bootstrap_tokens.publish(self.authority.cluster_info(f"https://{self.server.endpoint}"))
+        self.bootstrap_tokens.publish(self._cluster_info())
         self.bootstrap_tokens.settle()
         self.workloads.resume()
         self.look_again()

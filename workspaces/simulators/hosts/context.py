@@ -24,6 +24,8 @@ class TenantClusters(Protocol):
 
     def join(self, endpoint: str, node: dict[str, Any]) -> str: ...
 
+    def trust(self, endpoint: str, node: str) -> None: ...
+
 
 @dataclass(frozen=True)
 class Context:

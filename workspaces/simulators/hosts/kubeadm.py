@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 
 from workspaces.simulators.hosts import archive
+from workspaces.simulators.hosts.bootstrap import BOOTSTRAP_CONF, CA_FILE, kubelet_conf
 from workspaces.simulators.hosts.context import Context, Reply
 from workspaces.simulators.hosts.discovery import Discovery, Refusal
 from workspaces.simulators.hosts.machine import KUBELET_CONF, KUBELET_CONFIG, KUBELET_SETTINGS, Machine
 from workspaces.simulators.hosts.node import kubernetes_version
 
-BOOTSTRAP_CONF, CA_FILE = "etc/kubernetes/bootstrap-kubelet.conf", "etc/kubernetes/pki/ca.crt"
 IP_FORWARD = "proc/sys/net/ipv4/ip_forward"
 PREFLIGHT = "[preflight] Running pre-flight checks\n"
 TRACE = "To see the stack trace of this error execute with --v=5 or higher\n"
@@ -121,7 +121,7 @@ async def _join(machine: Machine, arguments: list[str], context: Context) -> Rep
     if context.clusters:
         machine.node = asked["name"]
         machine.cluster = context.clusters.join(asked["endpoint"], _node(machine, asked["name"]))
-    machine.write(KUBELET_CONF, f"apiVersion: v1\nkind: Config\nclusters:\n- {{server: {asked['endpoint']}}}\n")
+    machine.write(KUBELET_CONF, kubelet_conf(f"https://{asked['endpoint']}", discovery.ca))
     (machine.root / BOOTSTRAP_CONF).unlink()
     warning = "" if "kubelet" in machine.enabled else (
         "\t[WARNING Service-Kubelet]: kubelet service is not enabled, please run 'systemctl enable kubelet.service'\n"

@@ -1,5 +1,6 @@
 """systemctl: the services of a host, kubelet and its container runtime among them, with the words of the real one."""
 
+from workspaces.simulators.hosts.bootstrap import bootstrap
 from workspaces.simulators.hosts.context import Context, Reply
 from workspaces.simulators.hosts.machine import Machine
 from workspaces.simulators.hosts.node import kubernetes_version, reboot
@@ -31,6 +32,8 @@ async def systemctl(machine: Machine, arguments: list[str], context: Context) ->
             if verb in {"enable", "disable", "mask", "unmask"}:
                 return Reply(1, "", f"Failed to {verb} unit: Unit {name}.service does not exist\n")
             return Reply(5, "", f"Failed to {verb} {name}.service: Unit {name}.service not found.\n")
+    if "kubelet" in names and verb in (*STARTING, "enable"):
+        await bootstrap(machine, context)
     return Reply(0, "", "".join(_act(machine, verb, name, "--now" in arguments, context) for name in names))
 
 
