@@ -17,9 +17,15 @@ class Script:
     """A script with an API key of some role."""
 
     def __init__(
-        self, role: str, *, name: str = "", of: str = "Kestrel Freight", project: Project | None = None
+        self,
+        role: str,
+        *,
+        name: str = "",
+        of: str = "Kestrel Freight",
+        project: Project | None = None,
+        by: str = "keys@loopback.example",
     ) -> None:
-        maker = Account.objects.get_or_create(email="keys@loopback.example", is_superuser=True)[0]
+        maker = Account.objects.get_or_create(email=by, is_superuser=True)[0]
         self.key, text = ApiKey.issue(
             name=name or f"{role} script",
             organization=cast.organization(of),

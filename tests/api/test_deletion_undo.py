@@ -64,12 +64,15 @@ def test_one_that_has_begun_cannot_be_undone(administrator, workspace) -> None:
 
 
 # --- A second person --------------------------------------------------------------------------------------------------
-def test_another_key_agrees_and_the_one_that_asked_cannot(administrator, second, workspace, second_person) -> None:
+def test_another_persons_key_agrees_and_no_other_key_of_whoever_asked(administrator, workspace, second_person) -> None:
     looked(workspace)
     assert administrator.schedule(workspace).json()["deletion"]["needs_approval"] is True
     own = administrator.send("POST", workspace, "deletion/approve")
     said = "Somebody else than API key administrator script has to agree."
     assert problem(own) == (409, "same_person", said)
+    alike = Script("administrator", name="the same person's script").send("POST", workspace, "deletion/approve")
+    assert problem(alike) == (409, "same_person", said)
+    second = Script("administrator", name="second script", by="others@loopback.example")
     other = second.send("POST", workspace, "deletion/approve")
     assert other.status_code == 200
     assert other.json()["deletion"]["approved_by"] == "API key second script"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.utils import timezone
+from hcloud.zones import Zone, ZoneRRSet
 from kubernetes import client
 
 from tests import cast
@@ -215,6 +216,13 @@ def records(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     return {one.name: one.values for one in zones.record_sets(zone) if one.name != "@"}
 
 
+def protect_record(workspace: Workspace, name: str, *, on: bool) -> None:
+    """Somebody protects a record set of its zone against changes, or lifts that."""
+    zones = Zones(connections.cloud(account(workspace)))
+    named = ZoneRRSet(zone=Zone(name=f"{workspace.name}.{ZONE}"), name=name, type="A")
+    zones._client.zones.change_rrset_protection(named, change=on)
+
+
 # --- Somebody else ----------------------------------------------------------------------------------------------------
 def somebody_puts(workspace: Workspace, secret: str) -> None:
     """Somebody has a Secret in the workspace's namespace."""
@@ -222,6 +230,19 @@ def somebody_puts(workspace: Workspace, secret: str) -> None:
     with connections.management(workspace.management_cluster) as kamaji:
         body = client.V1Secret(metadata=client.V1ObjectMeta(name=secret), string_data={"a": "b"})
         Remains(kamaji)._core.create_namespaced_secret(workspace.namespace, body)
+
+
+def somebody_holds(workspace: Workspace, account: str, *finalizers: str) -> None:
+    """Somebody has a ServiceAccount in the namespace that may only go when they say so; without finalizers they do."""
+    assert workspace.management_cluster is not None
+    with connections.management(workspace.management_cluster) as kamaji:
+        core = Remains(kamaji)._core
+        metadata = client.V1ObjectMeta(name=account, finalizers=list(finalizers))
+        if finalizers:
+            core.create_namespaced_service_account(workspace.namespace, client.V1ServiceAccount(metadata=metadata))
+        else:
+            body = {"metadata": {"finalizers": None}}
+            core.patch_namespaced_service_account(account, workspace.namespace, body)
 
 
 def somebody_changes(workspace: Workspace, metadata: dict[str, Any], manager: str = "kubectl-annotate") -> None:

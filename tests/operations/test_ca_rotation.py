@@ -118,7 +118,7 @@ def test_no_secret_is_left_anywhere_and_no_bootstrap_token_in_the_cluster(world:
 
 
 def test_every_step_may_run_twice(world: RunningWorld) -> None:
-    workspace = linked(world, "rotated-twice")
+    workspace = linked(world, "rotated-twice", hosts=1)
     handed_out(workspace)
     operation = drive(start(workspace), twice)
     assert operation.state == "succeeded", story(operation)
@@ -128,7 +128,7 @@ def test_every_step_may_run_twice(world: RunningWorld) -> None:
 
 
 def test_every_step_may_fail_after_its_work(world: RunningWorld) -> None:
-    workspace = linked(world, "rotated-failing")
+    workspace = linked(world, "rotated-failing", hosts=1)
     operation = drive(start(workspace), failing_once_after(set()))
     assert operation.state == "succeeded", story(operation)
     assert changes(world, workspace) == 1
@@ -136,7 +136,7 @@ def test_every_step_may_fail_after_its_work(world: RunningWorld) -> None:
 
 def test_workers_may_be_killed_at_any_time(world: RunningWorld, settings: Any) -> None:
     settings.LOOPBACK_LEASE_SECONDS = 2
-    workspace = linked(world, "rotated-killed")
+    workspace = linked(world, "rotated-killed", hosts=1)
     operation = start(workspace)
     seen: set[str] = set()
 
@@ -186,7 +186,7 @@ def until(true: Callable[[], bool]) -> None:
 
 def test_a_host_that_does_not_answer_midway_is_named_and_a_retry_goes_on(world: RunningWorld, settings: Any) -> None:
     settings.LOOPBACK_PATIENCE_SECONDS = 0
-    workspace = linked(world, "rotated-silent")
+    workspace = linked(world, "rotated-silent", hosts=1)
     operation = start(workspace)
     until_step(operation, "rejoin")
     silent = workspace.hosts.order_by("name").values_list("name", flat=True)[0]
@@ -220,7 +220,7 @@ def test_a_host_that_is_gone_can_be_left_out_and_the_others_join_again(world: Ru
 
 
 def test_the_looks_see_the_new_authority_by_themselves_and_no_drift(world: RunningWorld) -> None:
-    workspace = linked(world, "rotated-seen")
+    workspace = linked(world, "rotated-seen", hosts=1)
     looking.until(lambda: looking.condition(workspace, "hosts")[0] == "true")
     secret = Workspace.objects.get(pk=workspace.pk).kubeconfig_secret
     assert secret
@@ -233,6 +233,28 @@ def test_the_looks_see_the_new_authority_by_themselves_and_no_drift(world: Runni
     told = {one["type"]: one["value"] for one in workspace.conditions}
     assert (told["control_plane"], told["hosts"]) == ("true", "true")
     assert not Drift.objects.filter(workspace=workspace).exists()
+
+
+def test_a_control_plane_that_does_not_come_back_is_told_with_what_holds_it_up(
+    world: RunningWorld, settings: Any
+) -> None:
+    settings.LOOPBACK_CONTROL_PLANE_DEADLINE = 0.5
+    workspace = linked(world, "rotated-stuck", hosts=0)
+    operation = start(workspace)
+    until_step(operation, "rotate")
+    world.fault(service="kubernetes", target=f"{workspace.namespace}/{workspace.control_plane}", kind="not_ready")
+    operation = drive(operation)
+    world.clear_faults()
+    assert operation.state == "failed"
+    assert operation.error_message.startswith("No API server under a new authority in 0 min: Kamaji ")
+    assert (
+        operation.error_who_can_fix == "The operator of the management cluster: Kamaji's log says why. Then continue."
+    )
+    assert operation.retry(ALICE) is None
+    settings.LOOPBACK_CONTROL_PLANE_DEADLINE = 60
+    operation = drive(operation)
+    assert operation.state == "succeeded", story(operation)
+    assert changes(world, workspace) == 1
 
 
 # --- Before anything happens ------------------------------------------------------------------------------------------

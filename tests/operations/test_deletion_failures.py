@@ -102,7 +102,7 @@ def test_a_volume_that_came_after_the_plan_is_left_and_told(world: RunningWorld)
     receipt = deleting.ended(workspace, harness.drive(operation)).receipt or {}
     assert {one["name"]: one["why"] for one in receipt["left_over"]} == {
         "bad-late-new": "It came after the plan that was agreed to.",
-        "bad-late-other": "It is not under the label of the workspace.",
+        "bad-late-other": "It is not under this workspace's label: it stays, and goes on costing.",
     }
     assert deleting.under_the_label(workspace) == {("volume", "bad-late-new")}
 
@@ -148,6 +148,19 @@ def test_another_account_of_the_organization_that_does_not_answer_is_told_as_not
     )
     receipt = deleting.deleted_besides(workspace, "elsewhere")
     assert [(one["what"], one["code"]) for one in receipt["not_asked"]] == [("Account elsewhere", "credential")]
+
+
+def test_a_protected_record_set_stops_it_until_the_protection_is_lifted(world: RunningWorld) -> None:
+    workspace = deleting.whole(world, "bad-record")
+    operation = deleting.begun(workspace)
+    deleting.protect_record(workspace, "www", on=True)
+    operation = failed(operation, "conflict")
+    assert operation.error_who_can_fix == (
+        "The owner of the cloud account, by lifting the protection of the record set."
+    )
+    deleting.protect_record(workspace, "www", on=False)
+    go_on(world, workspace, operation)
+    assert deleting.records(workspace) == {"gw": ("203.0.113.99",)}
 
 
 # --- The control plane ------------------------------------------------------------------------------------------------
@@ -230,6 +243,18 @@ def test_a_namespace_with_somebody_elses_secret_is_left_and_told(world: RunningW
     left = {one["kind"]: one["why"] for one in receipt["left_over"]}
     assert left["namespace"] == "In it is also Secret registry-login."
     assert deleting.in_the_cluster(workspace) == {("namespace", "ws-bad-secret")}
+
+
+def test_a_namespace_that_cannot_be_emptied_says_so_in_kubernetes_own_words(world: RunningWorld) -> None:
+    workspace = hired.joined(world, "bad-terminating")
+    operation = deleting.begun(workspace)
+    deleting.somebody_holds(workspace, "robot", "backup.example/wait")
+    message = until_it_waits(operation, "namespace_hangs")
+    assert "backup.example/wait" in message
+    operation = failed(operation, "namespace_hangs")
+    assert operation.error_message.startswith("Namespace ws-bad-terminating is not gone: ")
+    deleting.somebody_holds(workspace, "robot")
+    go_on(world, workspace, operation)
 
 
 def test_a_workspace_whose_cluster_and_servers_are_all_gone_ends_with_a_receipt(world: RunningWorld) -> None:

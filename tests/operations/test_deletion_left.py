@@ -105,9 +105,11 @@ def test_a_data_store_of_its_own_goes_and_one_that_others_use_stays(world: Runni
     deleting.policy()
     workspace = hired.joined(world, "left-store")
     put_store(workspace, "left-store-own")
+    put_store(workspace, "left-store-shared", "ws-else/else")
     operation = deleting.begun(workspace)
     receipt = deleting.ended(workspace, harness.drive(operation)).receipt or {}
     assert ("data_store", "left-store-own") in names(receipt["removed"])
+    assert left(receipt) == {"left-store-shared": "Others use it too, so it stays: ws-else/else."}
 
 
 def test_hosts_and_records_that_the_policy_keeps_stay_where_they_are(world: RunningWorld) -> None:

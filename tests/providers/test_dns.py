@@ -96,6 +96,17 @@ def test_a_record_set_is_made_changed_and_its_actions_come_to_an_end(dns: Dns) -
     assert dns.found("www", "A") == RecordSet("www", "A", ("203.0.113.8", "203.0.113.9"), None)
 
 
+def test_values_are_taken_out_of_a_record_set_which_goes_with_its_last_one(dns: Dns) -> None:
+    zone = dns.zone()
+    dns.zones.create(zone, "www", "A", ["203.0.113.7", "203.0.113.8"], None)
+    first = dns.zones.remove(zone, "www", "A", ["203.0.113.7"])
+    assert dns.found("www", "A") == RecordSet("www", "A", ("203.0.113.8",), None)
+    last = dns.zones.remove(zone, "www", "A", ["203.0.113.8"])
+    assert dns.found("www", "A") is None
+    assert dns.over(first, last) == ["success", "success"]
+    assert refused(dns.zones.remove, zone, "www", "A", ["203.0.113.8"]).code == "not_found"
+
+
 def test_actions_are_asked_by_one_call(dns: Dns) -> None:
     ids = [dns.zones.change_ttl(dns.zone(), "gw", "AAAA", ttl) for ttl in (60, 120)]
     before = len(dns.world.journal(target=dns.name))

@@ -81,6 +81,14 @@ def test_what_is_not_under_the_label_is_left_over_also_when_no_server_holds_it_a
     assert compare(plan(HOST, OTHER), told(HOST), [], []).left == (Left(OTHER, NOT_OURS),)
 
 
+def test_what_others_use_too_is_left_with_what_was_seen_of_that() -> None:
+    shared = Item(
+        "data_store", "data_store", "uid-2", "shared", ours=False, note="Others use it too, so it stays: b/b."
+    )
+    assert compare(plan(shared), Told(), [shared], []).left == (Left(shared, shared.note),)
+    assert forgotten(plan(shared), Told()).left == (Left(shared, shared.note),)
+
+
 def test_what_the_policy_keeps_is_kept_only_while_it_is_there() -> None:
     keeping = plan(VOLUME, policy=DEFAULT)
     assert compare(keeping, Told(), [VOLUME], []).kept == (VOLUME,)

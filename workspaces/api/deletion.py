@@ -104,8 +104,7 @@ def undo(request: HttpRequest, pk: UUID) -> dict[str, Any]:
 def approve(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     """Agree to it as a second person. 409: not_scheduled, not_needed, same_person.
 
-    Another account or key than the one that asked is another person here. Whoever may make keys can have both: this
-    prevents accidents and is no protection against intent.
+    A key is whoever made it. This prevents accidents and is no protection against intent.
     """
     workspace = get_workspace(request, pk, need=NEED)
     require_recent_sign_in(request)

@@ -1,15 +1,16 @@
-"""How long the upgrades took that succeeded: what `rules/estimate` goes by. Added up in the database, in one query."""
+"""How long upgrades and deletions took that succeeded: what `rules/estimate` and the pages go by."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from statistics import median
 from typing import Any, Final
 
 from django.db.models import Count, DurationField, ExpressionWrapper, F, Max, Min, Q, Sum
 
 from workspaces.models.operation import Operation
 from workspaces.models.step import Step
-from workspaces.rules.estimate import Durations
+from workspaces.rules.estimate import NEEDED, Durations
 
 NEWEST: Final = 200
 # The steps that move a control plane, from the first to the last.
@@ -31,6 +32,14 @@ def measured() -> Durations:
         if seconds is not None:
             (host if row["host"] else control_plane).append(seconds)
     return Durations(tuple(control_plane), tuple(host))
+
+
+def of_deletions() -> float | None:
+    """Seconds that a deletion takes typically, by the newest 200 that succeeded; None: too few were (one query)."""
+    took = ExpressionWrapper(F("finished_at") - F("started_at"), output_field=DurationField())
+    done = Operation.objects.filter(kind="deletion", state="succeeded", started_at__isnull=False)
+    spans = done.order_by("-finished_at").annotate(took=took).values_list("took", flat=True)[:NEWEST]
+    return median(span.total_seconds() for span in spans) if len(spans) >= NEEDED else None
 
 
 def _rows() -> Any:

@@ -101,9 +101,8 @@ def plan(workspace: Workspace) -> Iterator[StepPlan]:
     yield StepPlan("revoke", "Note which kubeconfigs have ended", safe_to_stop=False)
     for host in hosts_of(workspace):
         for key, title in (("rejoin", "Let {} join again"), ("verify", "Verify that {} is Ready")):
-            arguments = {"host": str(host.pk)}
-            words = title.format(host.name)
-            yield StepPlan(key, words, arguments, host=host.name, stage=key, safe_to_stop=False)
+            at = {"host": str(host.pk)}
+            yield StepPlan(key, title.format(host.name), at, host=host.name, stage=key, safe_to_stop=False)
     yield StepPlan("system_pods", f"Start the pods of {SYSTEM} again", safe_to_stop=False)
     yield StepPlan("finish", "Confirm that every host is Ready", safe_to_stop=False)
 
@@ -189,12 +188,8 @@ def _wait(context: Context, kamaji: Kamaji, seen: ControlPlane, why: str) -> Wai
         found = None  # that is what is waited for
     finding = found or diagnosis.Finding("", why, diagnosis.LOG_OF_KAMAJI)
     if context.waited > settings.LOOPBACK_CONTROL_PLANE_DEADLINE:
-        minutes = context.waited / 60
-        raise Permanent(
-            finding.cause or "cloud_api",
-            f"The API server has not come back under a new authority in {minutes:.0f} min: {finding.message}.",
-            who_can_fix=f"{finding.who_can_fix} Then continue.",
-        )
+        said = f"No API server under a new authority in {context.waited / 60:.0f} min: {finding.message}."
+        raise Permanent(finding.cause or "cloud_api", said, who_can_fix=f"{finding.who_can_fix} Then continue.")
     return context.again(finding.message, cause=finding.cause, who_can_fix=finding.who_can_fix if finding.cause else "")
 
 

@@ -53,7 +53,13 @@ def _take_out(context: Context, zones: Zones, zone: Zone, row: DnsRecord, item: 
     if not zone.is_writable:
         left(context, item, _SECONDARY)
         return ""
-    action = zones.remove(zone, seen.name, seen.type, values)
+    try:
+        action = zones.remove(zone, seen.name, seen.type, values)
+    except Permanent as error:
+        if error.code != "not_found":
+            raise
+        removed(context, item)  # somebody was quicker
+        return ""
     context.remember(actions={**context.step.memory.get("actions", {}), item.ref: action})
     return f"{row} is being removed"
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from workspaces.models import Actor, Deletion, DeletionPolicy, Event, Inventory, Workspace
+from workspaces.models import Actor, ApiKey, Deletion, DeletionPolicy, Event, Inventory, Workspace
 from workspaces.models.deletion_plan import plan_of
 from workspaces.models.health import reassess
 from workspaces.models.operation import moved_away
@@ -128,14 +129,14 @@ def undo(deletion: Deletion, actor: Actor) -> Refused | None:
 
 
 def approve(deletion: Deletion, actor: Actor) -> Refused | None:
-    """A second person agrees. That somebody is another than the one who asked is told by account or key alone."""
+    """A second person agrees. That somebody is another than the one who asked is told by their accounts alone."""
     with transaction.atomic():
         current = _locked(deletion)
         if current is None:
             return _not_scheduled(deletion)
         if not current.waits_for_approval:
             return Refused("not_needed", "Nobody has to agree to it any more.")
-        if actor.account_id is None or actor.account_id == current.requested_by_id:
+        if not _is_another(current, actor):
             return Refused("same_person", f"Somebody else than {current.requested_by} has to agree.")
         current.approved_by, current.approved_by_id = actor.name, actor.account_id
         current.approved_at = timezone.now()
@@ -148,6 +149,20 @@ def approve(deletion: Deletion, actor: Actor) -> Refused | None:
         )
     deletion.refresh_from_db()
     return None
+
+
+def _is_another(deletion: Deletion, actor: Actor) -> bool:
+    """Whether somebody else acts than asked for it. A key is whoever made it; a command is nobody."""
+    asked = _person(deletion.requested_by_kind, deletion.requested_by_id)
+    agrees = _person(actor.kind, actor.account_id)
+    return agrees is not None and agrees != asked
+
+
+def _person(kind: str, key: UUID | None) -> UUID | None:
+    if kind != "api_key" or key is None:
+        return key
+    made_by = ApiKey.objects.filter(pk=key).values_list("created_by", flat=True).first()
+    return made_by or key
 
 
 def protect(workspace: Workspace, on: bool, actor: Actor) -> Refused | None:

@@ -91,7 +91,7 @@ def compare(plan: Plan, told: Told, listed: Sequence[Item], not_asked: Sequence[
     left += [Left(item, _why(item, gone)) for key, item in there.items() if key not in known]
     known |= {key_of(one.item) for one in left}
     # What is not under the label is listed only while it hangs on a server of the workspace: it stays all the same.
-    left += [Left(item, NOT_OURS) for item in plan.outside if key_of(item) not in known]
+    left += [Left(item, item.note or NOT_OURS) for item in plan.outside if key_of(item) not in known]
     stays = {key_of(one.item) for one in left}
     return Outcome(
         tuple(one for one in told.removed if key_of(one.item) not in stays), kept, tuple(left), tuple(not_asked)
@@ -111,7 +111,7 @@ def _with_dead_kubeconfigs(plan: Plan, told: Told) -> Told:
 def _why(item: Item, gone: set[Key]) -> str:
     if key_of(item) in gone:
         return STILL_LISTED
-    return CAME_LATER if item.ours else NOT_OURS
+    return CAME_LATER if item.ours else item.note or NOT_OURS
 
 
 def forgotten(plan: Plan, told: Told) -> Outcome:
@@ -119,7 +119,7 @@ def forgotten(plan: Plan, told: Told) -> Outcome:
     done = {key_of(one.item) for one in told.removed}
     reasons = {key_of(one.item): one.why for one in told.left}
     left = [Left(item, reasons.get(key_of(item), FORGOTTEN)) for item in plan.removed if key_of(item) not in done]
-    left += [Left(item, NOT_OURS) for item in plan.outside]
+    left += [Left(item, item.note or NOT_OURS) for item in plan.outside]
     known = {key_of(one.item) for one in left}
     left += [one for one in told.left if key_of(one.item) not in known]
     return Outcome(told.removed, plan.kept, tuple(left), plan.not_asked)
