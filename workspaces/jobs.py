@@ -14,6 +14,7 @@ from workspaces.operations import (
     drift,
     engine,
     inventory,
+    kubeconfig_revocation,
     kubeconfigs,
     left_servers,
     looks,
@@ -72,6 +73,12 @@ def fetch_kubeconfig(key: str) -> None:
 
 
 @acting(PLATFORM)
+def revoke_kubeconfig(key: str) -> None:
+    """Take a kubeconfig back."""
+    kubeconfig_revocation.revoke(uuid.UUID(key))
+
+
+@acting(PLATFORM)
 def looks_tick() -> None:
     """Hand out the looks at the world that are due."""
     looks.hand_out(timezone.now())
@@ -82,6 +89,7 @@ def upkeep_tick() -> None:
     """Once a minute: what comes with time alone, and rows that nobody needs any more."""
     now = timezone.now()
     kubeconfigs.erase_and_repair()
+    kubeconfig_revocation.try_again(now)
     queue_samples.sample(now)
     reassess_certificates(now)
     drift.prune(now)

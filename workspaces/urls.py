@@ -70,6 +70,7 @@ urlpatterns = [
     path(
         "workspaces/<uuid:pk>/kubeconfigs/<uuid:kubeconfig>/document", kubeconfigs.document, name="kubeconfig_document"
     ),
+    path("workspaces/<uuid:pk>/kubeconfigs/<uuid:kubeconfig>/revoke", kubeconfigs.revoke, name="kubeconfig_revoke"),
     path("workspaces/<uuid:pk>/transfer", transfer.transfer, name="transfer"),
     path("workspaces/<uuid:pk>/delete", deletion.delete, name="delete"),
     path("workspaces/<uuid:pk>/delete/look", deletion.look, name="delete_look"),

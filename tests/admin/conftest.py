@@ -21,11 +21,14 @@ from workspaces.models import (
     CalendarFeed,
     ComputeProfile,
     Decision,
+    Deletion,
+    DeletionPolicy,
     DnsRecord,
     Drift,
     Event,
     Hold,
     Integration,
+    Inventory,
     Invitation,
     Kubeconfig,
     LogLine,
@@ -113,6 +116,9 @@ def rows(alice: Account, root: Account, workspace: Workspace, catalogue_rows: An
     Kubeconfig.objects.create(
         workspace=workspace, requested_by="Alice Ahrens", state="ready", document=SECRETS["exported"]
     )
+    DeletionPolicy.objects.create(organization=kestrel)
+    Deletion.objects.create(workspace=workspace, requested_by="Alice Ahrens", begins_at=cast.NOW, state_before="active")
+    Inventory.objects.create(workspace=workspace, looked_at=cast.NOW)
     Transfer.objects.create(
         workspace=workspace,
         source=workspace.project,

@@ -16,8 +16,8 @@ from workspaces import models
 from workspaces.models import Account
 
 HISTORY = [
-    "apikey", "calendarfeed", "decision", "drift", "event", "invitation", "kubeconfig", "leftserver", "logline", "look",
-    "maintenanceplan", "operation", "packageupdate", "preflight", "queuesample", "rollout", "rolloutmember", "seed",
+    "apikey", "calendarfeed", "decision", "deletion", "drift", "event", "inventory", "invitation", "kubeconfig",
+    "leftserver", "logline", "look", "maintenanceplan", "operation", "packageupdate", "preflight", "queuesample", "rollout", "rolloutmember", "seed",
     "step", "tick", "transfer",
 ]  # fmt: skip
 NOT_ADDED = {*HISTORY, "computeprofile", "workspace"}

@@ -111,12 +111,12 @@ def test_asking_and_taking_are_acts_of_the_one_who_did_it_with_the_reason(linked
         (
             "kubeconfig.requested",
             "Alice Ahrens",
-            "Asked for a kubeconfig of handing-out with full rights: Restore drill, ticket 4711",
+            "Asked for a kubeconfig of handing-out with full rights, client certificate: Restore drill, ticket 4711",
         ),
         (
             "kubeconfig.taken",
             "Alice Ahrens",
-            "Took a kubeconfig of handing-out with full rights: Restore drill, ticket 4711",
+            "Took a kubeconfig of handing-out with full rights, client certificate: Restore drill, ticket 4711",
         ),
     ]
     assert {act.workspace_id for act in acts} == {linked.pk}

@@ -8,6 +8,7 @@ import django_rq
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -308,3 +309,60 @@ def test_names_that_could_leave_the_header_are_quoted(client, alice, workspace):
     answer = recently(client, alice).post(f"{page_of(one)}/document")
     assert answer.status_code == 200
     assert "\n" not in answer["Content-Disposition"]
+
+
+# --- Taking one back --------------------------------------------------------------------------------------------------
+def revoke(client, one):
+    return client.post(f"/workspaces/{one.workspace_id}/kubeconfigs/{one.pk}/revoke")
+
+
+@pytest.fixture
+def revocable(workspace, alice) -> Kubeconfig:
+    return Kubeconfig.objects.create(
+        workspace=workspace,
+        kind="service_account",
+        service_account="loopback-1",
+        requested_by=str(alice),
+        requested_by_id=alice.pk,
+        reason="CI of the shop",
+        state="taken",
+        taken_at=timezone.now(),
+        certificate_until=timezone.now() + timedelta(days=90),
+    )
+
+
+def test_a_kubeconfig_that_can_be_revoked_is_asked_for_by_its_kind(client, alice, workspace):
+    recently(client, alice).post(url(workspace), {"reason": WHY, "kind": "service_account"})
+    assert Kubeconfig.objects.get().kind == "service_account"
+
+
+def test_revoking_is_asked_of_a_worker_and_not_called_done_before(client, alice, workspace, revocable):
+    shown = text(recently(client, alice).get(url(workspace)))
+    assert "Revoke the kubeconfig of" in shown
+    answer = revoke(client, revocable)
+    assert (answer.status_code, answer["Location"]) == (303, url(workspace))
+    revocable.refresh_from_db()
+    assert (revocable.revoked_at, revocable.revoked_by) == (None, str(alice))
+    assert "Being revoked" in text(client.get(url(workspace)))
+    Kubeconfig.objects.filter(pk=revocable.pk).update(revocation_failure="tenant ledger-prod: it did not answer.")
+    shown = text(client.get(url(workspace)))
+    assert "Not revoked yet tenant ledger-prod: it did not answer. It is tried again every minute." in shown
+    Kubeconfig.objects.filter(pk=revocable.pk).update(revoked_at=timezone.now(), revocation_failure="")
+    assert "Revoked" in text(client.get(url(workspace)))
+    assert "opens nothing any more" in text(client.get(page_of(revocable)))
+
+
+def test_one_with_a_certificate_is_refused_with_what_would_help(client, alice, workspace, revocable):
+    Kubeconfig.objects.filter(pk=revocable.pk).update(kind="admin")
+    answer = revoke(recently(client, alice), revocable)
+    assert answer.status_code == 409
+    assert "until the certificate authority of the cluster is changed." in text(answer)
+    assert "Revoke the kubeconfig of" not in text(client.get(url(workspace)))
+
+
+def test_revoking_needs_the_right_and_a_recent_sign_in(client, alice, bob, charlie, workspace, revocable):
+    assert revoke(recently(Client(), bob), revocable).status_code == 403
+    assert revoke(recently(Client(), charlie), revocable).status_code == 404
+    assert revoke(cast.sign_in(client, alice), revocable).status_code == 302
+    revocable.refresh_from_db()
+    assert revocable.revocation_asked_at is None

@@ -13,7 +13,7 @@ from typing import Final
 from django.conf import settings
 
 from workspaces.models import Kubeconfig
-from workspaces.operations import connections, deletion_diagnosis
+from workspaces.operations import connections, deletion_diagnosis, kubeconfig_revocation
 from workspaces.operations.deletion_record import agreed, in_words, is_told, left, named, removed
 from workspaces.operations.diagnosis import Finding
 from workspaces.operations.engine import Context, Done, Outcome
@@ -63,8 +63,6 @@ def kubeconfigs(context: Context) -> Outcome:
 
 def _revoke(context: Context, row: Kubeconfig, item: Item, ends: bool) -> None:
     """Revoke one. A tenant that is silent must not keep its own deletion waiting: its tokens end with it."""
-    from workspaces.operations import kubeconfig_revocation
-
     try:
         kubeconfig_revocation.revoke_now(row)
     except ProviderError as error:

@@ -64,6 +64,11 @@ def fetch_soon(kubeconfig_id: uuid.UUID) -> None:
     _for_a_person("fetch_kubeconfig", kubeconfig_id)
 
 
+def revoke_soon(kubeconfig_id: uuid.UUID) -> None:
+    """Have a worker revoke the kubeconfig once the surrounding transaction is committed; a lost one is repeated."""
+    _for_a_person("revoke_kubeconfig", kubeconfig_id)
+
+
 def preflight_soon(preflight_id: uuid.UUID) -> None:
     """Have a worker look once the surrounding transaction is committed; one that is lost is asked for again."""
     _for_a_person("run_preflight", preflight_id)

@@ -1,12 +1,13 @@
 """Handing out a workspace's kubeconfig: asked for in a request, fetched by a worker, taken once, erased.
 
 The document lies sealed in its row for ten minutes at most, and is in no event, log line or page. What a kubeconfig may
-hold is checked in `providers/kubeconfig`; nothing here can take one back once it was handed out.
+hold is checked in `providers/kubeconfig`; taking back those that can be is `kubeconfig_revocation.py`.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from django.db import transaction
@@ -15,13 +16,15 @@ from django.utils import timezone
 from workspaces.models import Account, Actor, Event, Kubeconfig, Workspace
 from workspaces.models.kubeconfig import TO_BE_TAKEN_WITHIN
 from workspaces.operations import connections, dispatch
-from workspaces.providers import kubeconfig
+from workspaces.providers import kubeconfig, service_accounts
 from workspaces.providers.errors import ProviderError
-from workspaces.rules import lifecycle
+from workspaces.rules import labels, lifecycle
 from workspaces.rules.refusal import Refused
 
 # What was asked for this long ago and has not been fetched was lost with its worker, or with the queue.
 LOST_AFTER = timedelta(seconds=60)
+# Seconds that a token of a ServiceAccount is asked for: 90 days. The API server may give less.
+TOKEN_LASTS: Final = 90 * 24 * 3600
 # Those with a control plane; for what is about to be deleted, the export is part of winding it down.
 STATES = ("active", "gated", "error", "deletion_scheduled")
 _GONE = {
@@ -33,8 +36,11 @@ _GONE = {
 
 
 # --- In a request -----------------------------------------------------------------------------------------------------
-def request(workspace: Workspace, reason: str, by: Account) -> Kubeconfig | Refused:
-    """Have a kubeconfig of `workspace` fetched for `by`, or say why not. Whether `by` may is for the caller to know."""
+def request(workspace: Workspace, reason: str, by: Account, kind: str = "admin") -> Kubeconfig | Refused:
+    """Have a kubeconfig of `workspace` fetched for `by`, or say why not. Whether `by` may is for the caller to know.
+
+    `kind` is admin (a client certificate, which cannot be taken back) or service_account (which can).
+    """
     with transaction.atomic():
         # Of two clicks at once the second waits here, and then sees the first one's row.
         Account.objects.select_for_update(no_key=True).get(pk=by.pk)
@@ -42,14 +48,14 @@ def request(workspace: Workspace, reason: str, by: Account) -> Kubeconfig | Refu
         if refused:
             return refused
         asked = Kubeconfig.objects.create(
-            workspace=workspace, requested_by=str(by), requested_by_id=by.pk, reason=reason
+            workspace=workspace, kind=kind, requested_by=str(by), requested_by_id=by.pk, reason=reason
         )
         Event.record(
             Actor.of(by),
             "kubeconfig.requested",
-            summary=f"Asked for a kubeconfig of {workspace} with full rights: {reason}",
+            summary=f"Asked for a kubeconfig of {workspace} with {asked.get_kind_display().lower()}: {reason}",
             workspace=workspace,
-            changes={"kubeconfig": str(asked.pk), "reason": reason},
+            changes={"kubeconfig": str(asked.pk), "kind": kind, "reason": reason},
         )
         dispatch.fetch_soon(asked.pk)
     return asked
@@ -89,7 +95,7 @@ def take(key: UUID, by: Account) -> str | Refused:
         Event.record(
             Actor.of(by),
             "kubeconfig.taken",
-            summary=f"Took a kubeconfig of {found.workspace} with full rights: {found.reason}",
+            summary=f"Took a kubeconfig of {found.workspace} with {found.get_kind_display().lower()}: {found.reason}",
             workspace=found.workspace,
             changes={"kubeconfig": str(found.pk), "certificate_until": _in_words(found)},
         )
@@ -113,13 +119,33 @@ def fetch(key: UUID) -> None:
     if asked is None:
         return
     try:
-        document = connections.tenant_kubeconfig(asked.workspace)
-        until = kubeconfig.certificate_end(kubeconfig.read(document))
+        document, until = _issue(asked) if asked.kind == "service_account" else _administrators(asked)
     except ProviderError as error:
         wanted.update(state="failed", failure=error.message[:300])
         return
     # Conditional: another worker, or the deadline, may have been quicker.
     wanted.update(state="ready", document=document, fetched_at=timezone.now(), certificate_until=until)
+
+
+def _administrators(asked: Kubeconfig) -> tuple[str, datetime | None]:
+    """The administrator kubeconfig, and when its client certificate ends."""
+    document = connections.tenant_kubeconfig(asked.workspace)
+    return document, kubeconfig.certificate_end(kubeconfig.read(document))
+
+
+def _issue(asked: Kubeconfig) -> tuple[str, datetime]:
+    """A kubeconfig of a ServiceAccount of its own, and when its token ends.
+
+    The account's name is in the row before the account is: whoever comes next can take back what is left.
+    """
+    name = f"loopback-{asked.pk.hex[:12]}"
+    Kubeconfig.objects.filter(pk=asked.pk).update(service_account=name)
+    with connections.tenant(asked.workspace) as cluster:
+        issued = service_accounts.issue(
+            cluster, name, labels={labels.WORKSPACE: str(asked.workspace_id)}, seconds=TOKEN_LASTS
+        )
+    administrators = connections.tenant_kubeconfig(asked.workspace)
+    return service_accounts.document(administrators, name, issued.token), issued.until
 
 
 def erase_and_repair() -> None:

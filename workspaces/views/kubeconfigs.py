@@ -16,16 +16,18 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_POST, require_safe
 
-from workspaces.models import Kubeconfig, Workspace
+from workspaces.models import Actor, Kubeconfig, Workspace
 from workspaces.models.kubeconfig import TO_BE_TAKEN_WITHIN
-from workspaces.operations import kubeconfigs
+from workspaces.operations import kubeconfig_revocation, kubeconfigs
 from workspaces.rules.lifecycle import Look
 from workspaces.rules.refusal import Refused
 from workspaces.views.access import account_of, get_workspace, login_required, recently_signed_in
+from workspaces.views.see_other import see_other
 from workspaces.views.workspaces import status_of
 
 NEED = "kubeconfig.export"
 STOP_POLLING = 286
+REVOKED = Look("Revoked", "idle")
 LOOKS = {
     "requested": Look("Being fetched", "busy"),
     "ready": Look("Ready to be taken", "ok"),
@@ -39,6 +41,10 @@ def look_of(kubeconfig: Kubeconfig, now: datetime) -> Look:
     """Its state in a word and a tone. What was handed out is a thing to know of until its certificate ends."""
     if kubeconfig.state == "ready" and kubeconfigs.is_late(kubeconfig):
         return LOOKS["expired"]
+    if kubeconfig.revoked_at:
+        return REVOKED
+    if kubeconfig.state == "taken" and kubeconfig.revocation_asked_at:
+        return Look("Not revoked yet", "warn") if kubeconfig.revocation_failure else Look("Being revoked", "busy")
     if kubeconfig.state == "taken" and kubeconfig.certificate_until and kubeconfig.certificate_until <= now:
         return Look("Ended", "idle")
     return LOOKS[kubeconfig.state]
@@ -77,6 +83,20 @@ def _hand_out(request: HttpRequest, workspace: Workspace, found: Kubeconfig) -> 
     return HttpResponse(taken, content_type="application/yaml; charset=utf-8", headers=headers)
 
 
+@login_required
+@require_POST
+def revoke(request: HttpRequest, pk: UUID, kubeconfig: UUID) -> HttpResponseBase:
+    """Have a worker take it back; the access page says how that goes."""
+    return _revoke(request, *_get(request, pk, kubeconfig))
+
+
+@recently_signed_in
+def _revoke(request: HttpRequest, workspace: Workspace, found: Kubeconfig) -> HttpResponse:
+    if refused := kubeconfig_revocation.ask(found, Actor.of(account_of(request))):
+        return _page(request, _live(request, workspace, found) | {"refused": refused}, status=409)
+    return see_other("workspace_access", pk=workspace.pk)
+
+
 def _get(request: HttpRequest, pk: UUID, kubeconfig: UUID) -> tuple[Workspace, Kubeconfig]:
     """The workspace and its kubeconfig, without the document; raises like `get_workspace`."""
     workspace = get_workspace(request, pk, need=NEED)
@@ -94,6 +114,7 @@ def _live(request: HttpRequest, workspace: Workspace, found: Kubeconfig) -> dict
         "look": look_of(found, now),
         "state": "expired" if late else found.state,
         "open": found.state in ("requested", "ready") and not late,
+        "revocable": kubeconfig_revocation.refuse(found, now) is None,
         "mine": found.requested_by_id == account_of(request).pk,
         "erased_at": found.fetched_at + TO_BE_TAKEN_WITHIN if found.fetched_at else None,
     }

@@ -53,6 +53,7 @@ JOBS: Final = {
     "run_preflight": "Look before an upgrade",
     "take_inventory": "Look before a deletion",
     "deletions_tick": "Begin deletions that are due",
+    "revoke_kubeconfig": "Revoke a kubeconfig",
     "fetch_kubeconfig": "Fetch a kubeconfig",
     "delete_left_server": "Delete a left server",
 }

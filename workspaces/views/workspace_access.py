@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from workspaces.models import Account, ApiKey, Membership, Project, Workspace
+from workspaces.models.kubeconfig import KINDS
 from workspaces.operations import kubeconfigs
 from workspaces.rules import permissions
 from workspaces.rules.refusal import Refused
@@ -59,6 +60,7 @@ class ExportForm(forms.Form):
             "max_length": "Enter at most 200 characters",
         },
     )
+    kind = forms.ChoiceField(choices=KINDS, required=False)
 
 
 @login_required
@@ -75,7 +77,8 @@ def _export(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     form = ExportForm(request.POST)
     if not form.is_valid():
         return _page(request, workspace, form, status=422)
-    asked = kubeconfigs.request(workspace, form.cleaned_data["reason"], account_of(request))
+    kind = form.cleaned_data["kind"] or "admin"
+    asked = kubeconfigs.request(workspace, form.cleaned_data["reason"], account_of(request), kind)
     if isinstance(asked, Refused):
         return _page(request, workspace, form, refused=asked, status=409)
     return see_other("kubeconfig", pk=workspace.pk, kubeconfig=asked.pk)

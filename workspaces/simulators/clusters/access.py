@@ -2,6 +2,7 @@
 roles."""
 
 import base64
+import math
 import secrets
 import ssl
 import time
@@ -44,10 +45,17 @@ class Access:
     def __init__(self, store: Store, anonymous: bool = True) -> None:
         self._store, self._anonymous = store, anonymous
         self.tokens: dict[str, str] = {}
+        self._bound: dict[str, tuple[str, float]] = {}  # token -> uid of its account, and when it ends
 
     def issue_token(self, namespace: str, name: str) -> str:
         token = secrets.token_urlsafe(48)
         self.tokens[token] = f"{namespace}/{name}"
+        return token
+
+    def issue_bound_token(self, namespace: str, name: str, uid: str, seconds: float) -> str:
+        """One that ends, and that an account of the same name which is made later does not revive."""
+        token = self.issue_token(namespace, name)
+        self._bound[token] = (uid, time.time() + seconds)
         return token
 
     def authenticate(self, certificate: dict[str, Any] | None, authorization: str) -> User:
@@ -73,7 +81,9 @@ class Access:
         if account is None:
             return self._bootstrap_user(token)
         namespace, _, name = account.partition("/")
-        if self._store.get(SERVICE_ACCOUNTS, namespace, name) is None:
+        held = self._store.get(SERVICE_ACCOUNTS, namespace, name)
+        uid, ends = self._bound.get(token, ("", math.inf))
+        if held is None or time.time() >= ends or uid not in ("", held["metadata"]["uid"]):
             raise unauthorized()
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
         return User(f"{SERVICE_ACCOUNT}{namespace}:{name}", groups)

@@ -9,7 +9,7 @@ from workspaces.simulators.clusters.store import timestamp
 
 
 class TokenRequests:
-    """Answers the token subresource; tokens die with their service account."""
+    """Answers the token subresource; tokens end, and die with their service account."""
 
     def __init__(self, api: Api, access: Access) -> None:
         self._api, self._access = api, access
@@ -23,7 +23,7 @@ class TokenRequests:
         audiences = body.get("spec", {}).get("audiences") or ["https://kubernetes.default.svc"]
         spec = {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": None}
         status = {
-            "token": self._access.issue_token(call.namespace, call.name),
+            "token": self._access.issue_bound_token(call.namespace, call.name, account["uid"], seconds),
             "expirationTimestamp": timestamp(datetime.now(UTC) + timedelta(seconds=seconds)),
         }
         head = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"}
