@@ -17,8 +17,8 @@ from workspaces.models import Account
 
 HISTORY = [
     "apikey", "calendarfeed", "decision", "deletion", "drift", "event", "inventory", "invitation", "kubeconfig",
-    "leftserver", "logline", "look", "maintenanceplan", "operation", "packageupdate", "preflight", "queuesample", "rollout", "rolloutmember", "seed",
-    "step", "tick", "transfer",
+    "leftserver", "logline", "look", "maintenanceplan", "operation", "packageupdate", "preflight", "queuesample",
+    "rollout", "rolloutmember", "seed", "step", "tick", "transfer",
 ]  # fmt: skip
 NOT_ADDED = {*HISTORY, "computeprofile", "workspace"}
 

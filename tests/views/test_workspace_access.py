@@ -132,12 +132,12 @@ def test_kubeconfigs_are_listed_with_who_when_why_and_until_when_they_work(clien
     assert "Never had Not fetched not handed out" in shown
 
 
-def test_the_page_says_what_taking_back_can_and_cannot_do_and_offers_no_revoking(client, alice, workspace):
+def test_the_page_says_what_taking_back_can_do_and_offers_no_revoking_of_a_certificate(client, alice, workspace):
     made(workspace, alice, "taken")
     answer = cast.sign_in(client, alice).get(url(workspace))
     shown = text(answer)
-    assert "It works until its client certificate ends." in shown
-    assert "there is nothing to mark as revoked here" in shown
+    assert "A kubeconfig of a ServiceAccount Within seconds" in shown
+    assert "A kubeconfig with a client certificate Not possible It works until its certificate ends." in shown
     assert "An upgrade No effect It issues a new kubeconfig. Those handed out before stay valid." in shown
     main = answer.content.decode().partition("<main")[2].partition("</main>")[0]
     assert re.findall(r'<form[^>]* action="([^"]+)"', main) == [url(workspace)]

@@ -6,7 +6,6 @@ A workspace is deleted in the console, the API or with the command `delete`. Whi
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,7 +25,7 @@ from workspaces.rules.deletion_plan import Item, NotAsked, Plan
 from workspaces.rules.deletion_receipt import as_text
 
 _CHOICES = (("delete", "Delete"), ("keep", "Keep"))
-# Why a platform's policy is not simply empty: what is said above the steps.
+# What is said above the steps.
 _OF_STEPS = (
     "The steps are taken by position, from 1. Deletions that are scheduled or under way follow the plan that was "
     "agreed to; a change is for those that are asked for from now on."
@@ -98,10 +97,11 @@ def _steps_of(policy: DeletionPolicy) -> tuple[PolicyStep, ...]:
 
 def _twice(positions: dict[str, int]) -> list[str]:
     """A sentence for each position that several steps have."""
+    at: dict[int, list[str]] = {}
+    for part, position in positions.items():
+        at.setdefault(position, []).append(PARTS[part].label)
     return [
-        f"Position {position} is given to {' and '.join(PARTS[p].label for p in positions if positions[p] == position)}."
-        for position, count in sorted(Counter(positions.values()).items())
-        if count > 1
+        f"Position {position} is given to {' and '.join(at[position])}." for position in sorted(at) if at[position][1:]
     ]
 
 
@@ -191,8 +191,8 @@ class DeletionAdmin(Recorded):
         return format_html("<pre>{}</pre>", as_text(row.receipt, row.workspace.name))
 
     def view_on_site(self, obj: Deletion) -> str:
-        """The page of the audit trail about its workspace's deletion: the receipt, or the page to undo it."""
-        return reverse("receipt" if obj.receipt else "deletion", args=[obj.workspace_id])
+        """Its page in the console: the receipt, or before that the plan with the way to undo it."""
+        return reverse("receipt" if obj.receipt else "delete", args=[obj.workspace_id])
 
 
 @admin.register(Inventory)

@@ -30,6 +30,7 @@ def facts_of(
         certificates=valid["admin"],
         revocable=valid["service_account"],
         second_person=policy.second_person,
+        seen=plan.looked_at is not None,
     )
 
 

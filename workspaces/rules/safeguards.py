@@ -37,6 +37,8 @@ class Facts:
     certificates: int
     revocable: int
     second_person: bool
+    # Whether a look has ever come to its end: before, nothing of the world is known.
+    seen: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ def _look(facts: Facts) -> Safeguard:
 
 def _data(facts: Facts) -> Safeguard:
     label = "Data"
+    if not facts.seen:
+        return Safeguard("data", label, "idle", "not known yet", "Volumes are told once somebody has looked.")
     if facts.volumes_removed:
         count = _count(facts.volumes_removed, "volume")
         note = "Loopback makes no backups. What you need of them has to be copied before the deletion begins."

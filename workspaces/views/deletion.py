@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django.contrib import messages
@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRefresh
 
 from workspaces.models import Actor, Deletion, DeletionPolicy, Inventory, Workspace
 from workspaces.models.deletion_plan import plan_of
@@ -68,7 +69,7 @@ class Sent:
             errors["confirm_name"] = "Type the workspace name to confirm"
         if not reason or len(reason) > 200:
             errors["reason"] = "Enter the reason, 200 characters at most"
-        if hours and not hours.isdecimal():
+        if hours and not (hours.isdecimal() and len(hours) <= 5):
             errors["hours"] = "Choose when it begins"
         return cls(name, reason, hours, backups, errors)
 
@@ -83,10 +84,11 @@ def delete(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     workspace = get_workspace(request, pk, deleted=True)
     if workspace.state == "deleted":
         return redirect("receipt", pk=pk)
-    seen = Inventory.objects.filter(workspace=workspace).first()
-    if _wants_a_look(request, workspace, seen):
+    context = _context(request, workspace)
+    if context["may_delete"] and _wants_a_look(workspace, context["seen"]):
         seen = inventory.ask(workspace, Actor.of(account_of(request)))
-    return render(request, PAGE, _context(request, workspace, seen=seen))
+        context = _context(request, workspace, seen=seen)
+    return render(request, PAGE, context)
 
 
 @recently_signed_in
@@ -109,12 +111,12 @@ def _schedule(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     return see_other("delete", pk=workspace.pk)
 
 
-def _wants_a_look(request: HttpRequest, workspace: Workspace, seen: Inventory | None) -> bool:
-    """Whether opening the page has a worker look: for somebody who may delete it, once what is known has aged.
+def _wants_a_look(workspace: Workspace, seen: Inventory | None) -> bool:
+    """Whether opening the page has a worker look: once what is known has aged.
 
     A look that broke off is not repeated by opening the page again; the button does.
     """
-    if workspace.state not in safeguards.DELETABLE or not workspace.key_held_by(account_of(request), NEED):
+    if workspace.state not in safeguards.DELETABLE:
         return False
     return look_of(seen, timezone.now()) in ("never", "old") and not (seen and seen.error)
 
@@ -135,6 +137,9 @@ def look(request: HttpRequest, pk: UUID) -> HttpResponse:
     seen = Inventory.objects.filter(workspace=workspace).first()
     if seen and seen.is_under_way(timezone.now()):
         return HttpResponse(status=204)
+    if workspace.state not in safeguards.DELETABLE:
+        # Somebody has scheduled it meanwhile: another page.
+        return cast(HttpResponse, HttpResponseClientRefresh())
     return render(request, f"{PAGE}#poll", _context(request, workspace, seen=seen), status=STOP_POLLING)
 
 
@@ -150,6 +155,7 @@ def undo(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_POST
 def approve(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """Agree to it as a second person."""
+    get_workspace(request, pk, need=NEED)
     return _approve(request, pk)
 
 
@@ -231,6 +237,7 @@ def _context(
         "looking": bool(not deletion and seen and seen.is_under_way(now)),
         "look_error": seen.error if seen and not deletion else "",
         "minutes": None if deletion else _minutes(),
+        "seen": seen,
         "policy": policy,
         "checks": checks,
         "blocking": [check for check in checks if check.blocks],

@@ -21,6 +21,7 @@ from workspaces.rules.refusal import Refused
 from workspaces.views import deletion_lines
 from workspaces.views.access import account_of, get_workspace, login_required, recently_signed_in
 from workspaces.views.deletion import NEED
+from workspaces.views.deletion_lines import kind_of
 from workspaces.views.see_other import see_other
 from workspaces.views.workspaces import status_of
 
@@ -48,8 +49,12 @@ def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
         "deletion": deletion,
         "receipt": document,
         "ended_at": parse_datetime(document["ended_at"]),
-        "removed": [(one, _cost(one, prices), parse_datetime(one["at"])) for one in document["removed"]],
-        "stays": [(one, _cost(one, prices)) for one in (*document["left_over"], *document["kept"])],
+        "removed": [
+            (one, kind_of(one["kind"]), _cost(one, prices), parse_datetime(one["at"])) for one in document["removed"]
+        ],
+        "stays": [
+            (one, kind_of(one["kind"]), _cost(one, prices)) for one in (*document["left_over"], *document["kept"])
+        ],
         "left_count": len(document["left_over"]),
         "stops": deletion_lines.sums(map(Cost.of, document["stops_costing"])) if prices else "",
         "goes_on": deletion_lines.sums(map(Cost.of, document["goes_on_costing"])) if prices else "",
@@ -117,7 +122,7 @@ def _page(
 ) -> HttpResponse:
     """The form; 422 when something else was to be typed, 409 when it is refused. Else the page of the deletion."""
     now, deletion = timezone.now(), Deletion.latest_of(workspace)
-    if deletion is None or deletion.state != "running" or deletion.operation is None or deletion.operation.is_open:
+    if deletion is None or deletion.operation is None or (deletion.operation.is_open and not refused):
         return redirect("delete", pk=workspace.pk)
     stays, kept = forgetting.forget_preview(deletion), deletion.agreed.kept
     prices = "price.view" in workspace.keys_of(account_of(request))

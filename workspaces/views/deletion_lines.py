@@ -24,6 +24,8 @@ _NOTHING: Final = {
     "data_store": "None of its own: it shares one with others.",
     "namespace": "Nothing to delete.",
 }
+# What only a look at the world can tell.
+_OF_THE_WORLD: Final = ("load_balancers", "volumes", "control_plane", "data_store", "namespace")
 _KINDS: Final = {
     "dns_record": "DNS record",
     "primary_ip": "primary IP",
@@ -44,7 +46,10 @@ class ThingLine:
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """One step of the plan: its number, what goes with it by name, and who could not be asked."""
+    """One step of the plan: its number, what goes with it by name, and who could not be asked.
+
+    `unknown`: only a look at the world can tell what there is.
+    """
 
     number: int
     label: str
@@ -52,6 +57,7 @@ class StepLine:
     nothing: str
     not_asked: Sequence[NotAsked]
     irreversible: bool
+    unknown: bool
 
     @property
     def folded(self) -> bool:
@@ -70,6 +76,7 @@ class PlanLines:
     goes_on: str
     unpriced: int
     no_way_back: int
+    looked: bool
 
 
 def lines_of(plan: Plan, *, prices: bool) -> PlanLines:
@@ -83,9 +90,10 @@ def lines_of(plan: Plan, *, prices: bool) -> PlanLines:
                     number=len(steps) + 2,  # the first is to stop automation
                     label=PARTS[step.part].label,
                     things=things_of(goes, prices=prices),
-                    nothing=_NOTHING[step.part],
+                    nothing=_nothing(step.part, bool(step.items), plan.looked_at is not None),
                     not_asked=step.not_asked,
                     irreversible=step.irreversible and bool(goes or step.not_asked),
+                    unknown=step.part in _OF_THE_WORLD,
                 )
             )
     return PlanLines(
@@ -96,7 +104,17 @@ def lines_of(plan: Plan, *, prices: bool) -> PlanLines:
         goes_on=sums(plan.goes_on_costing) if prices else "",
         unpriced=len(plan.unpriced) if prices else 0,
         no_way_back=next((step.number for step in steps if step.irreversible), 0),
+        looked=plan.looked_at is not None,
     )
+
+
+def _nothing(part: str, has_machines: bool, looked: bool) -> str:
+    """What a step says that has nothing to remove."""
+    if has_machines:
+        return "Its machines stay as they are."
+    if part in _OF_THE_WORLD and not looked:
+        return "Not known yet: nobody has looked."
+    return _NOTHING[part]
 
 
 def things_of(items: Iterable[Item], *, prices: bool) -> list[ThingLine]:
