@@ -78,6 +78,11 @@ def _a_hundred_of_everything() -> None:
         models.Drift.objects.create(
             workspace=made, kind="control_plane", subject="s", field="f", policy="decide", since=timezone.now()
         )
+        models.DeletionPolicy.objects.create(organization=kestrel)
+        models.Deletion.objects.create(
+            workspace=made, requested_by="p", begins_at=tomorrow, state_before="active", operation=operation
+        )
+        models.Inventory.objects.create(workspace=made, looked_at=timezone.now())
         models.QueueSample.objects.create(at=timezone.now(), queue=f"q{number}", depth=1)
         models.BillingAgreement.objects.create(organization=kestrel, number=f"n{number}", valid_from=date(2026, 1, 1))
         Group.objects.create(name=f"g{number}")

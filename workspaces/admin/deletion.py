@@ -12,9 +12,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.forms.models import ModelFormMetaclass
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from workspaces.admin.base import Curated, Recorded
 from workspaces.admin.links import to
@@ -24,6 +26,7 @@ from workspaces.rules.deletion import DEFAULT, PARTS, PolicyStep, faults_of, rea
 from workspaces.rules.deletion_plan import Item, NotAsked, Plan
 from workspaces.rules.deletion_receipt import as_text
 
+_NEW_LINE = SafeString("<br>")
 _CHOICES = (("delete", "Delete"), ("keep", "Keep"))
 # What is said above the steps.
 _OF_STEPS = (
@@ -47,7 +50,7 @@ def _fields_of(part: str) -> dict[str, forms.Field]:
 
 
 # A form whose fields are as many as there are parts.
-_StepFields: Any = type(forms.ModelForm)(
+_StepFields: Any = ModelFormMetaclass(
     "_StepFields", (forms.ModelForm,), {name: field for part in PARTS for name, field in _fields_of(part).items()}
 )
 
@@ -76,6 +79,7 @@ class PolicyForm(_StepFields):  # type: ignore[misc]
 
     def clean(self) -> None:
         """An order that a deletion can follow; else the sentences of `rules.deletion`."""
+        super().clean()  # has it asked whether another row is the organization's
         sent = self.cleaned_data
         # The row is validated with the form; what the form refuses it is not asked about a second time.
         self.instance.steps = default_steps()
@@ -240,4 +244,4 @@ def _silence(one: NotAsked) -> str:
 
 
 def _lines(lines: Iterable[str]) -> str:
-    return format_html_join(format_html("<br>"), "{}", ((line,) for line in lines))
+    return format_html_join(_NEW_LINE, "{}", ((line,) for line in lines))
