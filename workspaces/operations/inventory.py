@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import OperationalError, transaction
@@ -22,6 +23,7 @@ from workspaces.models.deletion_plan import accounts_of, costs_of
 from workspaces.operations import dispatch, inventory_cloud, inventory_cluster
 from workspaces.operations.inventory_cloud import InProject
 from workspaces.providers.hetzner import Server
+from workspaces.rules import lifecycle
 from workspaces.rules.deletion_plan import Item, NotAsked
 
 logger = logging.getLogger(__name__)
@@ -50,11 +52,13 @@ def ask(workspace: Workspace, actor: Actor) -> Inventory:
 def take(key: UUID) -> None:
     """Look, and store what was seen. Running twice is harmless; a look that breaks off leaves what was seen before."""
     workspace = Workspace.objects.select_related("project", "management_cluster").filter(pk=key).first()
-    if workspace is None:
+    if workspace is None or workspace.state in lifecycle.GONE:
         return
     now = timezone.now()
     try:
-        store(workspace, *look(workspace, now))
+        items, not_asked = look(workspace, now)
+        # Only into the row that asked: it goes with the deletion, and a late look is not to bring it back.
+        Inventory.objects.filter(workspace=workspace).update(**_seen(items, not_asked))
     except OperationalError:
         raise  # the database is gone: there is nothing to write it into
     except Exception as error:
@@ -66,15 +70,16 @@ def take(key: UUID) -> None:
 
 def store(workspace: Workspace, items: Sequence[Item], not_asked: Sequence[NotAsked]) -> None:
     """Keep what was seen for the plan."""
-    Inventory.objects.update_or_create(
-        workspace=workspace,
-        defaults={
-            "looked_at": timezone.now(),
-            "found": [item.document() for item in items],
-            "not_asked": [one.document() for one in not_asked],
-            "error": "",
-        },
-    )
+    Inventory.objects.update_or_create(workspace=workspace, defaults=_seen(items, not_asked))
+
+
+def _seen(items: Sequence[Item], not_asked: Sequence[NotAsked]) -> dict[str, Any]:
+    return {
+        "looked_at": timezone.now(),
+        "found": [item.document() for item in items],
+        "not_asked": [one.document() for one in not_asked],
+        "error": "",
+    }
 
 
 def look(workspace: Workspace, now: datetime) -> tuple[list[Item], list[NotAsked]]:
@@ -83,22 +88,30 @@ def look(workspace: Workspace, now: datetime) -> tuple[list[Item], list[NotAsked
     Never raises for a world that does not answer.
     """
     accounts, hosts = accounts_of(workspace), list(workspace.hosts.all())
+    # The threads are to need no database: what a caller has deferred is read here.
+    if workspace.management_cluster is not None:
+        workspace.management_cluster.refresh_from_db(fields=["kubeconfig"])
     with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
-        asked = [threads.submit(inventory_cloud.look, account, workspace, hosts) for account in accounts]
         clusters = threads.submit(inventory_cluster.look, workspace)
-        claims = threads.submit(inventory_cluster.claims, workspace)
+        # First: a volume that nobody has labelled or attached is known by its claim alone.
+        claims = threads.submit(inventory_cluster.claims, workspace).result()
+        asked = [threads.submit(inventory_cloud.look, account, workspace, hosts, claims or {}) for account in accounts]
         projects = [one.result() for one in asked]
         items, not_asked = clusters.result()
-        handles = claims.result()
     for account, project in zip(accounts, projects, strict=True):
-        items += [_with_claim(item, handles) for item in project.items]
+        items += [_with_claim(item, claims) for item in project.items]
         items += _servers(workspace, account, project, now)
         not_asked += project.not_asked
     return items, not_asked
 
 
-def _with_claim(item: Item, handles: Mapping[str, str]) -> Item:
-    claim = handles.get(item.ref) if item.kind == "volume" else None
+def _with_claim(item: Item, claims: Mapping[str, str] | None) -> Item:
+    """A volume with whose it is in the cluster, or that nobody could say."""
+    if item.kind != "volume":
+        return item
+    if claims is None:
+        return replace(item, detail=f"{item.detail}, claim not known: the cluster does not answer")
+    claim = claims.get(item.ref)
     return replace(item, detail=f"{item.detail}, claim {claim}") if claim else item
 
 

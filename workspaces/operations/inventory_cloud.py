@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,16 +35,23 @@ class InProject:
     not_asked: list[NotAsked] = field(default_factory=list)
 
 
-def look(account: ProviderAccount, workspace: Workspace, hosts: Sequence[Host]) -> InProject:
-    """Ask the account for all of it. Never raises for an account that does not answer."""
-    return _Look(account, workspace, hosts).run()
+def look(
+    account: ProviderAccount, workspace: Workspace, hosts: Sequence[Host], claims: Collection[str] = ()
+) -> InProject:
+    """Ask the account for all of it. Never raises for an account that does not answer.
+
+    `claims` are the ids of volumes that the workspace's cluster has claims on, whatever their labels are.
+    """
+    return _Look(account, workspace, hosts, claims).run()
 
 
 class _Look:
     """One look: the questions in order, each with a boundary of its own."""
 
-    def __init__(self, account: ProviderAccount, workspace: Workspace, hosts: Sequence[Host]) -> None:
-        self._account, self._workspace = account, workspace
+    def __init__(
+        self, account: ProviderAccount, workspace: Workspace, hosts: Sequence[Host], claims: Collection[str]
+    ) -> None:
+        self._account, self._workspace, self._claims = account, workspace, claims
         self._hosts = [host for host in hosts if host.provider_account_id == account.pk]
         self._names = {host.provider_id: host.name for host in self._hosts if host.provider_id}
         self._found = InProject()
@@ -91,6 +98,7 @@ class _Look:
         for thing in kept.things(kind, selector):
             ours = thing.labels.get(labels.WORKSPACE) == str(self._workspace.pk)
             touches = any(id in self._names for id in thing.servers)
+            touches = touches or (kind == "volume" and str(thing.id) in self._claims)
             goes_along = kind == "primary_ip" and thing.auto_delete and touches
             if goes_along or not (ours or touches):
                 continue

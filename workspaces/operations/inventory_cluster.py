@@ -11,40 +11,48 @@ from workspaces.providers.volume_claims import claims as claims_in
 from workspaces.rules import labels
 from workspaces.rules.deletion_plan import Item, NotAsked
 
-PARTS = ("control_plane", "data_store", "namespace")
-
 
 def look(workspace: Workspace) -> tuple[list[Item], list[NotAsked]]:
     """Ask the management cluster. Never raises for one that does not answer."""
     cluster = workspace.management_cluster
     if cluster is None or not workspace.control_plane:
         return [], []
-    try:
-        with connections.management(cluster) as kamaji:
-            return list(_items(workspace, Remains(kamaji))), []
-    except ProviderError as error:
-        return [], [NotAsked(PARTS, f"Management cluster {cluster}", error.code, error.message, error.who_can_fix)]
+    items: list[Item] = []
+    not_asked: list[NotAsked] = []
+    # Each with a boundary of its own: who may not list what is in a namespace may still see the control plane.
+    for parts, question in ((("control_plane", "data_store"), _planes), (("namespace",), _namespaces)):
+        try:
+            with connections.management(cluster) as kamaji:
+                items += question(workspace, Remains(kamaji))
+        except ProviderError as error:
+            what = f"Management cluster {cluster}"
+            not_asked.append(NotAsked(parts, what, error.code, error.message, error.who_can_fix))
+    return items, not_asked
 
 
-def claims(workspace: Workspace) -> dict[str, str]:
-    """The claim on each cloud volume, by the volume's id; empty when the workspace's own API does not tell."""
+def claims(workspace: Workspace) -> dict[str, str] | None:
+    """The claim on each cloud volume, by the volume's id; None when the workspace's own API does not tell."""
     if not workspace.is_kubernetes:
         return {}
     try:
         with connections.tenant(workspace) as cluster:
             return claims_in(cluster)
     except ProviderError:
-        return {}
+        return None
 
 
-def _items(workspace: Workspace, remains: Remains) -> list[Item]:
+def _planes(workspace: Workspace, remains: Remains) -> list[Item]:
     plane = remains.plane(workspace.namespace, workspace.control_plane)
     stores = remains.stores(labels.of_workspace(workspace.pk))
     items = [_store(store, workspace) for store in stores]
     if plane is not None:
         items.insert(0, _plane(plane, remains.store(plane.data_store) if plane.data_store else None))
+    return items
+
+
+def _namespaces(workspace: Workspace, remains: Remains) -> list[Item]:
     namespace = remains.namespace(workspace.namespace, workspace.control_plane)
-    return [*items, _namespace(namespace)] if namespace else items
+    return [_namespace(namespace)] if namespace else []
 
 
 def _plane(plane: ControlPlane, store: StoreSeen | None) -> Item:

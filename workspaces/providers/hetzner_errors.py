@@ -25,7 +25,7 @@ PERMANENT: Final = {
     "placement_error": "no_capacity",
     "uniqueness_error": "name_taken",
 }
-_UNPROTECT: Final = "The owner of the cloud account, by lifting the protection of the server. Then continue."
+_UNPROTECT: Final = "The owner of the cloud account, by lifting the protection there. Then continue."
 
 
 class Once(HTTPAdapter):
