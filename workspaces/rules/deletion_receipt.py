@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
+from workspaces.rules.amounts import shown
 from workspaces.rules.deletion_plan import Item, NotAsked, Plan, sums
 
 Key = tuple[str, str, str]
@@ -198,7 +200,12 @@ def _costs(receipt: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sums(costs: Iterable[Mapping[str, str]]) -> str:
-    return ", ".join(f"{one['currency']} {one['agreed']} (list {one['list']})" for one in costs) or "nothing known"
+    words = (f"{one['currency']} {_amount(one['agreed'])} (list {_amount(one['list'])})" for one in costs)
+    return ", ".join(words) or "nothing known"
+
+
+def _amount(text: str) -> str:
+    return str(shown(Decimal(text)))
 
 
 def _kind(item: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from workspaces.models.deletion_plan import plan_of
 from workspaces.models.safeguards import facts_of
 from workspaces.operations import deletion_schedule, inventory
 from workspaces.rules import safeguards
+from workspaces.rules.amounts import shown
 from workspaces.rules.deletion_plan import Cost, Item, Plan
 from workspaces.rules.refusal import Refused
 
@@ -172,4 +173,4 @@ def _names(items: Iterable[Item]) -> str:
 
 
 def _sums(costs: Iterable[Cost]) -> str:
-    return ", ".join(f"{one.agreed} {one.currency} a month at most" for one in costs)
+    return ", ".join(f"{shown(one.agreed)} {one.currency} a month at most" for one in costs)

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from workspaces.management.fleet import dns, history, prices, seeding, world
+from workspaces.management.fleet import dns, history, kept, prices, seeding, world
 from workspaces.management.fleet.sample import CATALOGUE, COST_CENTERS, FLEET, LOCATIONS, PEOPLE, SampleWorkspace
 from workspaces.models import (
     PLATFORM,
@@ -100,7 +100,7 @@ def _tenancy(password: str) -> dict[tuple[str, str], Project]:
 
 STATES = {
     "gated": ("gated", seeding.REASON),
-    "leaving": ("deletion_scheduled", "Ends on 27 November, asked for by Sigrid Dahl."),
+    "leaving": ("deletion_scheduled", ""),
     "starting": ("provisioning", ""),
 }
 
@@ -108,6 +108,7 @@ STATES = {
 def _workspace(one: SampleWorkspace, project: Project, cluster: ManagementCluster | None) -> None:
     state, reason = STATES.get(one.trouble, ("active", ""))
     row = Workspace.objects.create(
+        id=one.key,
         project=project,
         name=one.name,
         type=one.type,
@@ -143,6 +144,8 @@ def _workspace(one: SampleWorkspace, project: Project, cluster: ManagementCluste
         )
         for number, name in enumerate(one.host_names)
     )
+    if one.trouble == "leaving":
+        kept.schedule(row, by="Sigrid Dahl")
     Event.record(PLATFORM, "workspace.created", workspace=row, summary=f"{one.name} was set up")
 
 

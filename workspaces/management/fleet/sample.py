@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import count
 from typing import Literal
+from uuid import NAMESPACE_DNS, UUID, uuid5
 
 Trouble = Literal[
     "",
@@ -164,6 +165,11 @@ class SampleWorkspace:
     management_cluster: str = ""
     hours: tuple[int | None, ...] = field(default=())
     priority_hour: int = 22
+
+    @property
+    def key(self) -> UUID:
+        """The id of its row: the same on every start, so that what is in the cloud can carry it."""
+        return uuid5(NAMESPACE_DNS, f"{self.name}.{self.project}.{self.organization}.loopback.example")
 
     @property
     def namespace(self) -> str:

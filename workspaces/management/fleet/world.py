@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from workspaces.management.fleet import dns, windows
+from workspaces.management.fleet import dns, kept, windows
 from workspaces.management.fleet.sample import LOCATIONS, MANAGEMENT_CLUSTERS, PROFILES, SampleWorkspace
 
 
@@ -37,6 +37,9 @@ def document(workspaces: Sequence[SampleWorkspace]) -> dict[str, Any]:
                     for server in _servers(one)
                 ],
                 "zones": dns.zones(organization, workspaces),
+                **kept.in_project(
+                    [one for one in workspaces if one.type == "kubernetes" and one.organization == organization]
+                ),
             }
             for organization in LOCATIONS
         ],
@@ -115,7 +118,7 @@ def _servers(one: SampleWorkspace) -> list[dict[str, Any]]:
             "server_type": profile(one, number),
             "location": one.location,
             "image": "debian-13",
-            "labels": {"loopback/workspace": one.name},
+            "labels": {"loopback/workspace": str(one.key)},
             "status": "off" if one.trouble == "host_down" and number == 1 else "running",
         }
         for number, name in zip(count(), one.host_names, strict=False)
