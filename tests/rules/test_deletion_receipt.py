@@ -151,7 +151,7 @@ def test_as_text_it_names_everything_and_what_it_costs() -> None:
         f"- volume ledger-data (771), 40 GB in fsn1, in kestrel  {CAME_LATER}\n"
         f"- volume scratch (772), 10 GB in fsn1, in kestrel  {NOT_OURS}\n"
         "\n"
-        "Not paid any more, a month at most, net   EUR 14 (list 15)\n"
+        "Not paid any more, a month at most, net   EUR 14.00 (list 15.00)\n"
         "Paid for all the same, a month at most    EUR 1.76 (list 1.76)\n"
     )
 
