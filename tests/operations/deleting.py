@@ -23,11 +23,13 @@ from workspaces.models import (
     DeletionPolicy,
     DnsRecord,
     Integration,
+    Kubeconfig,
     Operation,
     ProviderAccount,
     Workspace,
 )
 from workspaces.operations import connections, deletion, inventory
+from workspaces.providers import service_accounts
 from workspaces.providers.dns import Zones
 from workspaces.providers.hetzner_kept import KINDS, Kept
 from workspaces.providers.kamaji_remains import Remains
@@ -94,6 +96,17 @@ def _beside(world: RunningWorld, workspace: Workspace) -> None:
             observed_at=cast.NOW,
         )
     Integration.objects.create(workspace=workspace, kind="monitoring", name=f"{name} metrics", secret="s3cr3t")
+
+
+def handed_out(workspace: Workspace) -> Workspace:
+    """The same with a kubeconfig outside that can be revoked, and works."""
+    name = f"loopback-of-{workspace}"
+    with connections.tenant(workspace) as cluster:
+        service_accounts.issue(cluster, name, labels={}, seconds=3600)
+    Kubeconfig.objects.create(
+        workspace=workspace, kind="service_account", service_account=name, requested_by="CI", state="taken"
+    )
+    return workspace
 
 
 def account(workspace: Workspace) -> ProviderAccount:

@@ -18,7 +18,7 @@ pytestmark = [
 
 def test_everything_of_a_workspace_goes_and_the_receipt_tells_it(world: RunningWorld) -> None:
     deleting.policy()
-    workspace = deleting.whole(world, "bye-all")
+    workspace = deleting.handed_out(deleting.whole(world, "bye-all"))
     done = deleting.deleted(workspace)
     assert done.receipt is not None
     assert names(done.receipt["removed"]) == [
@@ -28,6 +28,7 @@ def test_everything_of_a_workspace_goes_and_the_receipt_tells_it(world: RunningW
         ("host", "bye-all-w1"),
         ("host", "bye-all-w2"),
         ("integration", "bye-all metrics"),
+        ("kubeconfig", "CI"),
         ("load_balancer", "bye-all-lb"),
         ("namespace", "ws-bye-all"),
         ("placement_group", "bye-all-spread"),
@@ -62,23 +63,23 @@ def test_hosts_without_a_cluster_go_too(world: RunningWorld) -> None:
 # --- Whatever happens to the workers ----------------------------------------------------------------------------------
 def test_every_step_may_run_twice(world: RunningWorld) -> None:
     deleting.policy()
-    workspace = deleting.whole(world, "bye-twice")
+    workspace = deleting.handed_out(deleting.whole(world, "bye-twice"))
     receipt = deleting.deleted(workspace, wrap=harness.twice).receipt or {}
-    assert len(receipt["removed"]) == 11
+    assert len(receipt["removed"]) == 12
     assert Event.objects.filter(workspace_id=workspace.pk, action="deletion.done").count() == 1
 
 
 def test_every_step_may_fail_once_after_its_work(world: RunningWorld) -> None:
     deleting.policy()
-    workspace = deleting.whole(world, "bye-fails")
+    workspace = deleting.handed_out(deleting.whole(world, "bye-fails"))
     receipt = deleting.deleted(workspace, wrap=harness.failing_once_after(set())).receipt or {}
-    assert len(receipt["removed"]) == 11
+    assert len(receipt["removed"]) == 12
 
 
 @pytest.mark.timeout(400)
 def test_a_worker_may_be_killed_at_every_step(world: RunningWorld) -> None:
     deleting.policy()
-    workspace = deleting.whole(world, "bye-killed")
+    workspace = deleting.handed_out(deleting.whole(world, "bye-killed"))
     operation = deleting.begun(workspace)
     killed_at: set[int] = set()
     with harness.workers() as workers:
@@ -91,5 +92,5 @@ def test_a_worker_may_be_killed_at_every_step(world: RunningWorld) -> None:
 
         operation = harness.watch(operation, kill, limit=360)
     receipt = deleting.ended(workspace, operation).receipt or {}
-    assert len(receipt["removed"]) == 11
+    assert len(receipt["removed"]) == 12
     assert len(killed_at) >= 3

@@ -266,3 +266,27 @@ def test_a_workspace_whose_cluster_and_servers_are_all_gone_ends_with_a_receipt(
     receipt = deleting.ended(workspace, harness.drive(operation)).receipt or {}
     assert receipt["left_over"] == []
     assert timezone.now().isoformat() > receipt["ended_at"]
+
+
+# --- Kubeconfigs ------------------------------------------------------------------------------------------------------
+def test_a_token_is_refused_before_the_control_plane_goes(world: RunningWorld) -> None:
+    deleting.policy(control_plane="keep", namespace="keep", data_store="keep")
+    workspace = deleting.handed_out(deleting.whole(world, "bad-keys"))
+    receipt = deleting.deleted(workspace).receipt or {}
+    assert ("kubeconfig", "CI") in names(receipt["removed"])
+    with connections.tenant(workspace) as cluster:
+        left = cluster._core.list_namespaced_service_account("loopback-access").items
+    assert [one.metadata.name for one in left if one.metadata.name != "default"] == []
+    assert workspace.kubeconfigs.get().revoked_at is not None
+
+
+def test_a_tenant_that_is_silent_does_not_hold_up_its_own_end(world: RunningWorld) -> None:
+    deleting.policy()
+    workspace = deleting.handed_out(deleting.whole(world, "bad-silent-keys"))
+    operation = deleting.begun(workspace)
+    world.fault(service="kubernetes", target="*", kind="status", status=503, path="*/serviceaccounts/*")
+    operation = harness.drive(operation)
+    world.clear_faults()
+    receipt = deleting.ended(workspace, operation).receipt or {}
+    assert ("kubeconfig", "CI") in names(receipt["removed"])
+    assert operation.lines.filter(text__startswith="Not revoked beforehand, it ends with the control plane").exists()
