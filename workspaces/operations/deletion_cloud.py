@@ -13,7 +13,7 @@ from django.conf import settings
 
 from workspaces.models import ProviderAccount
 from workspaces.models.deletion_plan import linked_accounts
-from workspaces.operations import connections, host_removal
+from workspaces.operations import connections, engine, host_removal
 from workspaces.operations.deletion_record import agreed, in_words, is_told, left, named, removed
 from workspaces.operations.engine import Context, Done, Outcome
 from workspaces.providers.errors import Permanent, ProviderError, Temporary
@@ -32,7 +32,8 @@ KINDS: Final = {
     "volume": "volumes",
 }
 # Failures of an account that no row names, after which the deletion goes on without it.
-_TRIES: Final = 3
+# Fewer than those after which the engine asks for a person.
+_TRIES: Final = engine.FEWEST_FAILURES - 1
 _UNLABELLED: Final = "It is not under the label of the workspace any more."
 _UNPROTECT: Final = "The owner of the cloud account, by lifting its protection. Then continue."
 

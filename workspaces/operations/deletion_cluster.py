@@ -13,7 +13,7 @@ from typing import Final
 from django.conf import settings
 
 from workspaces.models import Kubeconfig
-from workspaces.operations import connections, deletion_diagnosis, kubeconfig_revocation
+from workspaces.operations import connections, deletion_diagnosis, engine, kubeconfig_revocation
 from workspaces.operations.deletion_record import agreed, in_words, is_told, left, named, removed
 from workspaces.operations.diagnosis import Finding
 from workspaces.operations.engine import Context, Done, Outcome
@@ -24,7 +24,8 @@ from workspaces.rules import labels
 from workspaces.rules.deletion_plan import Item, Plan
 
 # Failures of the tenant after which its tokens are left to die with the control plane.
-_TRIES: Final = 3
+# Fewer than those after which the engine asks for a person.
+_TRIES: Final = engine.FEWEST_FAILURES - 1
 # Namespaces that a management cluster needs, whatever a row says.
 _NEVER: Final = ("default", "kube-system", "kube-public", "kube-node-lease", "kamaji-system")
 _ANEW: Final = "An administrator, by finding out who made it anew."
