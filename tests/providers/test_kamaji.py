@@ -41,6 +41,8 @@ def test_a_control_plane_is_read():
         endpoint="203.0.113.40:6443",
         kubeconfig_secret="ws-7f3a-admin-kubeconfig",
         deleting=False,
+        finalizers=("finalizer.kamaji.clastix.io", "finalizer.kamaji.clastix.io/soot"),
+        authority_secret="ws-7f3a-ca",
         data_store="default",
         addon_tags=(),
     )

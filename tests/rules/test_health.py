@@ -119,8 +119,14 @@ def test_a_state_that_asks_for_a_person_says_why(state: str, reason: str, attent
 
 @pytest.mark.parametrize("state", ["provisioning", "deletion_scheduled", "deleting", "deleted"])
 def test_a_workspace_that_comes_or_goes_asks_for_nobody_whatever_is_down(state: str) -> None:
-    leaving = seen(state=state, hosts=(W1, DOWN), tenant_trouble=SILENT, failed_operation="Upgrade failed.")
+    failed = "" if state == "deleting" else "Upgrade failed."
+    leaving = seen(state=state, hosts=(W1, DOWN), tenant_trouble=SILENT, failed_operation=failed)
     assert judge(leaving).attention == ""
+
+
+def test_a_deletion_that_has_failed_asks_for_a_person() -> None:
+    verdict = judge(seen(state="deleting", failed_operation="Delete ledger-prod failed."))
+    assert (verdict.attention, verdict.tone) == ("Delete ledger-prod failed.", "bad")
 
 
 @pytest.mark.parametrize(

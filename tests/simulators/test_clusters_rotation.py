@@ -62,7 +62,7 @@ def rotate(world, value=""):
     management(world).patch_namespaced_secret("ledger-ca", "ws-a", {"metadata": {"annotations": {ASKED: value}}})
 
 
-def until(true, seconds=20):
+def until(true, seconds=60):  # a deadline for a full machine, not a measure
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

@@ -26,6 +26,8 @@ NOUNS = {
     "calendar_feed": "Calendar feeds",
     "compute_profile": "Compute profiles",
     "decision": "Decisions",
+    "deletion": "Deletions",
+    "deletion_policy": "Deletion policies",
     "dns_record": "DNS records",
     "drift": "Drift",
     "fleet": "Fleet",
