@@ -61,6 +61,8 @@ def test_a_dry_run_tells_what_would_be_refused_and_fails(metals) -> None:
     told, said = failing("--project", metals[0].project_id, "--dry-run")
     assert "archive-a: refused (protected). archive-a is protected. Take the protection off first." in told
     assert "archive-b: would be scheduled" in told
+    assert "  keep   Hosts: archive-b-1, archive-b-2" in told
+    assert "delete Hosts" not in told
     assert said == "1 of 2 would be refused."
 
 

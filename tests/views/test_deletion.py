@@ -134,6 +134,15 @@ def test_before_anybody_has_looked_nothing_is_claimed_and_a_worker_is_asked(alic
     assert f'hx-get="{url(workspace, "delete/look")}"' in answer.content.decode()
 
 
+def test_a_look_that_broke_off_claims_nothing(alices, workspace) -> None:
+    looked(workspace, found=[], error="The look broke off (KeyError). The workers' log says where.")
+    shown = text(alices.get(url(workspace)))
+    assert "Not known yet: nobody has looked. not known" in shown
+    assert "Data not known yet" in shown
+    assert "What belongs to it the last look broke off" in shown
+    assert "The look broke off (KeyError)." in shown
+
+
 def test_a_viewer_reads_the_plan_asks_nobody_and_gets_no_form(client, victor, workspace) -> None:
     shown = text(cast.sign_in(client, victor).get(url(workspace)))
     assert "An administrator of Freight Core can schedule its deletion." in shown

@@ -23,7 +23,7 @@ from workspaces.admin.links import to
 from workspaces.models import Deletion, DeletionPolicy, Inventory, Organization
 from workspaces.models.deletion import default_steps
 from workspaces.rules.deletion import DEFAULT, PARTS, PolicyStep, faults_of, read
-from workspaces.rules.deletion_plan import Item, NotAsked, Plan
+from workspaces.rules.deletion_plan import Item, NotAsked, Plan, PlannedStep
 from workspaces.rules.deletion_receipt import as_text
 
 _NEW_LINE = SafeString("<br>")
@@ -182,8 +182,8 @@ class DeletionAdmin(Recorded):
         if not row.plan:
             return "No plan is stored."
         plan = Plan.of(row.plan)
-        goes = [f"Delete {step.label}: {_names(step.items)}" for step in plan.steps if step.action == "delete"]
-        stays = [f"Keep {step.label}: {_names(step.items)}" for step in plan.steps if step.action == "keep"]
+        goes = [f"Delete {step.label}: {_names(_among(step, plan.removed))}" for step in plan.steps if _goes(step)]
+        stays = [f"Keep {step.label}: {_names(kept)}" for step in plan.steps if (kept := _among(step, plan.kept))]
         outside = [f"Outside of it: {_names(plan.outside)}"] if plan.outside else []
         return _lines([*goes, *stays, *outside, *(_silence(one) for one in plan.not_asked)])
 
@@ -233,6 +233,15 @@ class InventoryAdmin(Recorded):
         found = [Item.of(one) for one in row.found]
         told = [f"{PARTS[part].label}: {_names(one for one in found if one.part == part)}" for part in PARTS]
         return _lines([*told, *(_silence(NotAsked.of(one)) for one in row.not_asked)])
+
+
+def _goes(step: PlannedStep) -> bool:
+    return step.action == "delete"
+
+
+def _among(step: PlannedStep, items: Iterable[Item]) -> list[Item]:
+    """Those of the step's things that are among the items: machines stay, whatever the policy says of hosts."""
+    return [item for item in items if item in step.items]
 
 
 def _names(items: Iterable[Item]) -> str:

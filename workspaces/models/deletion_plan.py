@@ -29,7 +29,9 @@ def plan_of(
     seen = [Item.of(one) for one in inventory.found] if inventory else []
     not_asked = [NotAsked.of(one) for one in inventory.not_asked] if inventory else []
     items = [*items_of_rows(workspace, now), *(item for item in seen if item.kind not in _OF_ROWS)]
-    return build(policy.read_steps, workspace.type, items, not_asked, inventory.looked_at if inventory else None)
+    # A look that broke off has told nothing, so what it did not find is not known.
+    looked_at = inventory.looked_at if inventory and not inventory.error else None
+    return build(policy.read_steps, workspace.type, items, not_asked, looked_at)
 
 
 def items_of_rows(workspace: Workspace, now: datetime) -> list[Item]:

@@ -103,7 +103,8 @@ def _look(facts: Facts) -> Safeguard:
     if facts.look == "under_way":
         return Safeguard("inventory", label, "idle", "being looked at", blocks=True)
     if facts.look != "fresh":
-        value = "not looked at yet" if facts.look == "never" else "looked at too long ago"
+        ago = "looked at too long ago" if facts.seen else "the last look broke off"
+        value = "not looked at yet" if facts.look == "never" else ago
         return Safeguard("inventory", label, "bad", value, "Look again: a deletion is agreed to by name.", blocks=True)
     if facts.not_asked:
         note = f"{'; '.join(facts.not_asked)}. What is there under its label is deleted once it answers, unseen by you."

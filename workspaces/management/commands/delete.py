@@ -154,8 +154,11 @@ def _verdict(refused: Refused | None, otherwise: str) -> str:
 def _in_words(plan: Plan) -> Iterator[str]:
     """A line for each step, then what stays, who was silent, and what it costs."""
     for step in plan.steps:
-        if step.items:
-            yield f"  {'delete' if step.action == 'delete' else 'keep  '} {step.label}: {_names(step.items)}"
+        goes = [item for item in step.items if item in plan.removed]
+        stays = [item for item in step.items if item in plan.kept]
+        yield from (
+            f"  {word} {step.label}: {_names(items)}" for word, items in (("delete", goes), ("keep  ", stays)) if items
+        )
     if plan.outside:
         yield f"  stays  not under its label: {_names(plan.outside)}"
     for one in plan.not_asked:
