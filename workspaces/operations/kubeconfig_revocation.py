@@ -74,7 +74,7 @@ def revoke(key: UUID) -> None:
     try:
         revoke_now(row)
     except ProviderError as error:
-        Kubeconfig.objects.filter(pk=key).update(revocation_failure=error.message[:300])
+        Kubeconfig.objects.filter(pk=key, revoked_at=None).update(revocation_failure=error.message[:300])
 
 
 def revoke_now(row: Kubeconfig) -> bool:

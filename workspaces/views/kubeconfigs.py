@@ -41,12 +41,14 @@ def look_of(kubeconfig: Kubeconfig, now: datetime) -> Look:
     """Its state in a word and a tone. What was handed out is a thing to know of until its certificate ends."""
     if kubeconfig.state == "ready" and kubeconfigs.is_late(kubeconfig):
         return LOOKS["expired"]
+    if kubeconfig.state != "taken":
+        return LOOKS[kubeconfig.state]
     if kubeconfig.revoked_at:
         return REVOKED
-    if kubeconfig.state == "taken" and kubeconfig.revocation_asked_at:
-        return Look("Not revoked yet", "warn") if kubeconfig.revocation_failure else Look("Being revoked", "busy")
-    if kubeconfig.state == "taken" and kubeconfig.certificate_until and kubeconfig.certificate_until <= now:
+    if kubeconfig.certificate_until and kubeconfig.certificate_until <= now:
         return Look("Ended", "idle")
+    if kubeconfig.revocation_asked_at:
+        return Look("Not revoked yet", "warn") if kubeconfig.revocation_failure else Look("Being revoked", "busy")
     return LOOKS[kubeconfig.state]
 
 
