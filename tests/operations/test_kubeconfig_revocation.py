@@ -185,3 +185,27 @@ def test_what_is_not_valid_is_not_revoked(linked, alice, changed):
     refused = kubeconfig_revocation.ask(made, Actor.of(alice))
     assert isinstance(refused, Refused)
     assert refused.code == "not_valid"
+
+
+def test_without_a_name_nothing_is_deleted(linked, alice):
+    _, document = handed_out(linked, alice)
+    nameless = Kubeconfig.objects.create(
+        workspace=linked, kind="service_account", requested_by="by hand", state="taken"
+    )
+    with pytest.raises(Permanent) as refused:
+        kubeconfig_revocation.revoke_now(nameless)
+    assert refused.value.code == "configuration"
+    assert lets_in(document)
+
+
+def test_while_a_deletion_hangs_what_is_asked_for_is_revoked_and_nothing_handed_out(linked, alice):
+    made, document = handed_out(linked, alice)
+    waiting = requested(linked, alice)
+    jobs.fetch_kubeconfig(str(waiting.pk))
+    Workspace.objects.filter(pk=linked.pk).update(state="deleting")
+    refused = kubeconfigs.take(waiting.pk, alice)
+    assert isinstance(refused, Refused)
+    assert refused.code == "not_active"
+    assert kubeconfig_revocation.ask(made, Actor.of(alice)) is None
+    jobs.revoke_kubeconfig(str(made.pk))
+    assert not lets_in(document)

@@ -19,7 +19,6 @@ from workspaces.models import PLATFORM, Actor, Event, Kubeconfig
 from workspaces.operations import connections, dispatch
 from workspaces.providers import service_accounts
 from workspaces.providers.errors import ProviderError
-from workspaces.rules import lifecycle
 from workspaces.rules.refusal import Refused
 
 logger = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ def revoke(key: UUID) -> None:
     """Revoke the one that somebody asked for. Running twice is harmless; what fails is tried again every minute."""
     asked = Kubeconfig.objects.filter(pk=key, revoked_at=None).exclude(revocation_asked_at=None)
     row = asked.select_related("workspace__management_cluster").defer("document").first()
-    if row is None or row.workspace.state in lifecycle.GONE:
+    if row is None or row.workspace.state == "deleted":
         return
     try:
         revoke_now(row)
@@ -111,4 +110,4 @@ def _to_be_revoked(now: datetime) -> QuerySet[Kubeconfig]:
     )
     given_up.update(revocation_asked_at=now, revoked_by=PLATFORM.name)
     waiting = Q(certificate_until=None) | Q(certificate_until__gt=now)
-    return mine.filter(waiting).exclude(revocation_asked_at=None).exclude(workspace__state__in=lifecycle.GONE)
+    return mine.filter(waiting).exclude(revocation_asked_at=None).exclude(workspace__state="deleted")

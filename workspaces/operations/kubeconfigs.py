@@ -89,6 +89,8 @@ def take(key: UUID, by: Account) -> str | Refused:
             return Refused("not_yours", f"Only {found.requested_by} may take it: they asked for it.")
         if found.state != "ready" or is_late(found):
             return Refused("not_ready", _GONE["expired" if found.state == "ready" else found.state])
+        if found.workspace.state in lifecycle.GONE:
+            return Refused("not_active", f"{found.workspace} is being deleted: no kubeconfig of it is handed out.")
         document: str = found.document.reveal()
         found.document, found.state, found.taken_at = "", "taken", timezone.now()
         found.save(update_fields=["document", "state", "taken_at"])

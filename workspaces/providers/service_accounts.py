@@ -19,6 +19,7 @@ from kubernetes import client
 
 from workspaces.providers import kubeconfig
 from workspaces.providers.cluster import Cluster
+from workspaces.providers.errors import Permanent
 from workspaces.providers.kubernetes_errors import speaking_to
 from workspaces.providers.managed_fields import OURS
 
@@ -51,6 +52,9 @@ def issue(cluster: Cluster, name: str, *, labels: Mapping[str, str], seconds: in
 
 def revoke(cluster: Cluster, name: str) -> bool:
     """Delete the ServiceAccount and its rights, which ends its tokens; False when it was gone."""
+    if not name:
+        # Without a name the address is that of all of them, and DELETE would take every one.
+        raise Permanent("configuration", "The kubeconfig names no ServiceAccount, so there is none to delete.")
     core, rbac = client.CoreV1Api(cluster._api), client.RbacAuthorizationV1Api(cluster._api)
     with speaking_to(cluster._peer):
         # The account first: it is what the tokens live by.
