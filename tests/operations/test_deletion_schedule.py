@@ -24,7 +24,9 @@ from workspaces.models import (
     Operation,
     Workspace,
 )
+from workspaces.models.deletion_plan import plan_of
 from workspaces.operations import deletion_schedule
+from workspaces.rules.deletion import DEFAULT, PolicyStep, document_of
 from workspaces.rules.refusal import Refused
 
 pytestmark = pytest.mark.django_db
@@ -177,6 +179,21 @@ def test_nobody_agrees_to_what_was_not_looked_at_lately(
     refused = ask(workspace, alice)
     assert isinstance(refused, Refused)
     assert (refused.code, refused.evidence) == ("not_looked", {"look": look})
+
+
+def test_nobody_agrees_to_another_plan_than_they_have_read(workspace: Workspace, alice: Account) -> None:
+    read = plan_of(workspace, timezone.now()).fingerprint
+    inventory = looked(workspace)
+    late = {"part": "volumes", "kind": "volume", "ref": "772", "name": "orders-data"}
+    Inventory.objects.filter(pk=inventory.pk).update(found=[*inventory.found, late])
+    refused = ask(workspace, alice, fingerprint=read)
+    assert isinstance(refused, Refused)
+    assert refused.code == "plan_changed"
+    assert not Deletion.objects.exists()
+    DeletionPolicy.objects.create(steps=document_of(PolicyStep(step.part, "delete") for step in DEFAULT))
+    by_another_policy = ask(workspace, alice, fingerprint=read)
+    assert isinstance(by_another_policy, Refused)
+    assert isinstance(ask(workspace, alice, fingerprint=plan_of(workspace, timezone.now()).fingerprint), Deletion)
 
 
 def test_what_did_not_answer_is_part_of_what_was_agreed_to(workspace: Workspace, alice: Account) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -48,6 +49,24 @@ def test_sums_are_made_for_each_currency_and_unknown_prices_are_counted() -> Non
 def test_only_what_is_deleted_is_for_good() -> None:
     irreversible = {step.part for step in plan().steps if step.irreversible}
     assert irreversible == {"kubeconfigs", "load_balancers", "hosts", "control_plane", "data_store", "namespace"}
+
+
+def test_a_fingerprint_is_of_what_goes_and_stays_and_not_of_how_it_is_described() -> None:
+    def fingerprint(*items: Item, not_asked: tuple[NotAsked, ...] = ()) -> str:
+        return build(DEFAULT, "kubernetes", items, not_asked, AT).fingerprint
+
+    alone = fingerprint(VOLUME)
+    assert fingerprint(replace(VOLUME, detail="80 GB", cost=None)) == alone
+    others = [
+        fingerprint(),
+        fingerprint(VOLUME, BALANCER),
+        fingerprint(replace(VOLUME, ref="8")),
+        fingerprint(replace(VOLUME, name="other")),
+        fingerprint(replace(VOLUME, ours=False)),
+        fingerprint(VOLUME, not_asked=(SILENT,)),
+    ]
+    assert len({alone, *others}) == 7
+    assert fingerprint(VOLUME, BALANCER) == fingerprint(BALANCER, VOLUME)
 
 
 def test_a_stored_plan_is_read_back_as_it_was() -> None:

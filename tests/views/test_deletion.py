@@ -5,6 +5,7 @@ The receipt and forgetting are in `test_deletion_end.py`; what it does in the wo
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -186,6 +187,7 @@ def test_the_question_whether_the_look_has_ended(alices, workspace) -> None:
     assert ended.status_code == 286
     assert "ledger-data" in ended.content.decode()
     assert 'id="plan" hx-swap-oob="true"' in ended.content.decode()
+    assert ended.content.decode().count('name="fingerprint"') == 1
     scheduled(workspace)
     other = alices.get(url(workspace, "delete/look"), headers={"HX-Request": "true"})
     assert other.headers["HX-Refresh"] == "true"
@@ -248,6 +250,20 @@ def test_what_stands_against_it_is_a_refusal_with_the_reason(alices, workspace) 
     assert answer.status_code == 409
     assert "ledger-prod is protected. Take the protection off first." in text(answer)
     assert 'value="Pilot ended"' in answer.content.decode()
+
+
+def test_what_another_look_has_found_since_is_not_agreed_to_unread(alices, workspace) -> None:
+    looked(workspace)
+    page = alices.get(url(workspace)).content.decode()
+    (read,) = re.findall(r'name="fingerprint" value="([0-9a-f]{64})" form="schedule"', page)
+    looked(workspace, {**VOLUME, "ref": "773", "name": "orders-data"})
+    answer = alices.post(url(workspace), FORM | {"fingerprint": read})
+    assert answer.status_code == 409
+    shown = text(answer)
+    assert "What would be removed or kept is not what you have read any more. Read it again." in shown
+    assert "orders-data" in shown
+    (now,) = re.findall(r'name="fingerprint" value="([0-9a-f]{64})"', answer.content.decode())
+    assert alices.post(url(workspace), FORM | {"fingerprint": now}).status_code == 303
 
 
 def test_the_protection_is_taken_off_and_set_on_the_page(alices, workspace) -> None:

@@ -74,7 +74,8 @@ def schedule(request: HttpRequest, pk: UUID, body: DeletionBody) -> HttpResponse
     """Schedule it: what is agreed to is the plan as GET shows it, and until it begins DELETE takes it back.
 
     409: wrong_name, not_acknowledged, already_scheduled, not_deletable, protected, operation_running, not_looked
-    (`look`: ask for the plan first), grace_too_short and grace_too_long (`at_least`, `at_most`: hours), moved.
+    (`look`: ask for the plan first), grace_too_short and grace_too_long (`at_least`, `at_most`: hours), plan_changed
+    (with a `fingerprint`), moved.
     """
     workspace = get_workspace(request, pk, need=NEED)
     require_recent_sign_in(request)
@@ -85,6 +86,7 @@ def schedule(request: HttpRequest, pk: UUID, body: DeletionBody) -> HttpResponse
         reason=body.reason.strip(),
         hours=body.hours,
         actor=actor(request),
+        fingerprint=body.fingerprint,
     )
     if isinstance(asked, Refused):
         raise refused(asked)
@@ -167,6 +169,7 @@ def _document(workspace: Workspace, seen: Inventory | None, now: datetime) -> di
         "workspace_state": workspace.state,
         "protected": workspace.protected,
         "plan": plan.document(),
+        "fingerprint": plan.fingerprint,
         "inventory": _inventory(seen, now),
         "safeguards": [] if agreed else _safeguards(workspace, plan, policy, seen, now),
         "policy": {"steps": policy.steps, "grace_hours": policy.grace_hours, "second_person": policy.second_person},

@@ -24,6 +24,7 @@ class DeletionBody(Schema):
     )
     reason: StrictStr = Field("", max_length=200, pattern=_TEXT)
     hours: StrictInt | None = Field(None, ge=0)
+    fingerprint: StrictStr | None = Field(None, description="Of the plan that was read: another one is not agreed to.")
 
 
 class ForgetBody(Schema):
@@ -178,6 +179,7 @@ class DeletionDocument(Schema):
     workspace_state: str
     protected: bool
     plan: PlanShape
+    fingerprint: str
     inventory: InventoryShape
     safeguards: list[SafeguardShape]
     policy: PolicyShape

@@ -31,11 +31,19 @@ AT_ONCE = 50
 
 # --- In a request -----------------------------------------------------------------------------------------------------
 def schedule(
-    workspace: Workspace, *, confirm_name: str, acknowledged: bool, reason: str, hours: int | None, actor: Actor
+    workspace: Workspace,
+    *,
+    confirm_name: str,
+    acknowledged: bool,
+    reason: str,
+    hours: int | None,
+    actor: Actor,
+    fingerprint: str | None = None,
 ) -> Deletion | Refused:
     """Schedule the deletion, or say why not. `hours` until it begins: at least the policy's, which None means.
 
-    What is agreed to is the plan as it stands now, from a look that is recent.
+    What is agreed to is the plan as it stands now, from a look that is recent. `fingerprint` is that of the plan that
+    the one who asks has read: where another look has found other things since, nothing is agreed to (plan_changed).
     """
     if confirm_name != workspace.name:
         return Refused("wrong_name", f"Type the name of the workspace, {workspace}, to confirm.")
@@ -54,6 +62,9 @@ def schedule(
             return refused
         if refused := _refuse_hours(hours, policy):
             return refused
+        if fingerprint not in (None, plan.fingerprint):
+            said = "What would be removed or kept is not what you have read any more. Read it again."
+            return Refused("plan_changed", said)
         return _store(workspace, plan, policy, now + timedelta(hours=_hours(hours, policy)), reason, actor, now)
 
 
@@ -136,7 +147,7 @@ def approve(deletion: Deletion, actor: Actor) -> Refused | None:
             return _not_scheduled(deletion)
         if not current.waits_for_approval:
             return Refused("not_needed", "Nobody has to agree to it any more.")
-        if not _is_another(current, actor):
+        if not is_another(current, actor):
             return Refused("same_person", f"Somebody else than {current.requested_by} has to agree.")
         current.approved_by, current.approved_by_id = actor.name, actor.account_id
         current.approved_at = timezone.now()
@@ -151,7 +162,7 @@ def approve(deletion: Deletion, actor: Actor) -> Refused | None:
     return None
 
 
-def _is_another(deletion: Deletion, actor: Actor) -> bool:
+def is_another(deletion: Deletion, actor: Actor) -> bool:
     """Whether somebody else acts than asked for it. A key is whoever made it; a command is nobody."""
     asked = _person(deletion.requested_by_kind, deletion.requested_by_id)
     agrees = _person(actor.kind, actor.account_id)

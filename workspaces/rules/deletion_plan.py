@@ -6,7 +6,9 @@ The items come from rows (hosts, DNS records, integrations, kubeconfigs) and fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -148,6 +150,14 @@ class Plan:
         priced = ("host", "server", "volume", "load_balancer", "primary_ip")
         return tuple(item for item in self.removed if item.kind in priced and item.cost is None)
 
+    @property
+    def fingerprint(self) -> str:
+        """The same for two plans that remove and keep the same things, and do not know the same; SHA-256 in hex."""
+        steps = [[step.part, step.action, sorted(_keys(step.items))] for step in self.steps]
+        silent = sorted((one.account, *one.parts) for one in self.not_asked)
+        told = json.dumps([steps, sorted(_keys(self.outside)), silent])
+        return hashlib.sha256(told.encode()).hexdigest()
+
     def document(self) -> dict[str, Any]:
         """Plain values: what the API answers, and what is kept of what people agreed to."""
         return {
@@ -188,6 +198,10 @@ class Plan:
             not_asked=tuple(NotAsked.of(one) for one in document["not_asked"]),
             looked_at=datetime.fromisoformat(looked_at) if looked_at else None,
         )
+
+
+def _keys(items: Iterable[Item]) -> Iterator[tuple[str, str, str, str]]:
+    return ((item.account, item.kind, item.ref, item.name) for item in items)
 
 
 def build(

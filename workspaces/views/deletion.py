@@ -6,6 +6,7 @@ ends (the receipt, and forgetting) is `deletion_end.py`; the plan as lines, `del
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -84,11 +85,10 @@ def delete(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     workspace = get_workspace(request, pk, deleted=True)
     if workspace.state == "deleted":
         return redirect("receipt", pk=pk)
-    context = _context(request, workspace)
-    if context["may_delete"] and _wants_a_look(workspace, context["seen"]):
-        seen = inventory.ask(workspace, Actor.of(account_of(request)))
-        context = _context(request, workspace, seen=seen)
-    return render(request, PAGE, context)
+    account, seen = account_of(request), Inventory.objects.filter(workspace=workspace).first()
+    if _wants_a_look(workspace, seen) and workspace.key_held_by(account, NEED):
+        seen = inventory.ask(workspace, Actor.of(account))
+    return render(request, PAGE, _context(request, workspace, seen=seen))
 
 
 @recently_signed_in
@@ -103,6 +103,7 @@ def _schedule(request: HttpRequest, workspace: Workspace) -> HttpResponse:
         reason=sent.reason,
         hours=int(sent.hours) if sent.hours else None,
         actor=Actor.of(account_of(request)),
+        fingerprint=request.POST.get("fingerprint"),  # the page's form always sends it
     )
     if isinstance(asked, Refused):
         if name := _FIELDS.get(asked.code):
@@ -148,7 +149,7 @@ def look(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_POST
 def undo(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Take it back before it begins."""
-    return _decided(request, pk, lambda deletion, actor: deletion_schedule.undo(deletion, actor), "It stays.")
+    return _decided(request, pk, deletion_schedule.undo, "It stays.")
 
 
 @login_required
@@ -162,10 +163,12 @@ def approve(request: HttpRequest, pk: UUID) -> HttpResponseBase:
 @recently_signed_in
 def _approve(request: HttpRequest, pk: UUID) -> HttpResponse:
     said = "You have agreed. It begins when its time has come."
-    return _decided(request, pk, lambda deletion, actor: deletion_schedule.approve(deletion, actor), said)
+    return _decided(request, pk, deletion_schedule.approve, said)
 
 
-def _decided(request: HttpRequest, pk: UUID, decide: Any, said: str) -> HttpResponse:
+def _decided(
+    request: HttpRequest, pk: UUID, decide: Callable[[Deletion, Actor], Refused | None], said: str
+) -> HttpResponse:
     """Do it with the open deletion and go back to the page, which tells what came of it."""
     workspace = get_workspace(request, pk, need=NEED)
     deletion = Deletion.latest_of(workspace)
@@ -211,7 +214,7 @@ def _context(
     refused: Refused | None = None,
     seen: Inventory | None = None,
 ) -> dict[str, Any]:
-    """Everything that the page shows (12 queries at most)."""
+    """Everything that the page shows (11 queries at most)."""
     now, account = timezone.now(), account_of(request)
     keys = workspace.keys_of(account)
     policy = DeletionPolicy.of(workspace.project.organization)
@@ -231,7 +234,8 @@ def _context(
         "operation": deletion.operation if deletion else None,
         "operation_look": lifecycle.OPERATION[deletion.operation.state] if deletion and deletion.operation else None,
         "step": _step(deletion) if deletion else None,
-        "mine": bool(deletion and deletion.requested_by_id == account.pk),
+        "mine": bool(deletion and not deletion_schedule.is_another(deletion, Actor.of(account))),
+        "fingerprint": plan.fingerprint,
         "plan": lines_of(plan, prices="price.view" in keys),
         "looked_at": plan.looked_at,
         "looking": bool(not deletion and seen and seen.is_under_way(now)),
