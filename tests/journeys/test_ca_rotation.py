@@ -7,15 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
-from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests import browser as browsers
 from tests.browser import assert_accessible, picture
-from tests.views.accounts import sign_in_by_form
-from workspaces.models import Account, Kubeconfig, Operation, Workspace
+from tests.journeys import recently
+from workspaces.models import Kubeconfig, Operation, Workspace
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -27,24 +24,8 @@ pytestmark = [
 @pytest.fixture
 def open_page(chromium: Browser, live_server) -> Iterator[Any]:
     """Makes pages with somebody who has signed in just now. No page may complain."""
-    contexts, complaints = [], []
-
-    def opened(who: Account, *, width: int = 1440, **options: Any) -> Page:
-        viewport = {"width": width, "height": 900}
-        context = chromium.new_context(base_url=live_server.url, viewport=viewport, reduced_motion="reduce", **options)
-        contexts.append(context)
-        client = Client()
-        cache.clear()
-        sign_in_by_form(client, who)
-        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        return page
-
-    yield opened
-    browsers.close(*contexts)
-    assert [said for said in complaints if "422" not in said] == []
+    with recently.pages(chromium, live_server.url, noted=recently.OF_ERRORS) as opened:
+        yield opened
 
 
 @pytest.fixture

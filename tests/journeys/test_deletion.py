@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
-from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests import browser as browsers
-from tests import cast, machinery
+from tests import cast
 from tests.browser import assert_accessible, picture
+from tests.journeys import recently
 from tests.operations import deleting, harness
 from tests.simulators.running import RunningWorld
-from tests.views.accounts import sign_in_by_form
 from tests.views.test_deletion import SILENT, STRAY, begun, looked, scheduled, url
 from workspaces.models import Account, Actor, Deletion, DeletionPolicy, Operation, Workspace
 from workspaces.operations import deletion_schedule, forgetting, inventory
@@ -33,29 +30,8 @@ BACKUPS = ("The manifests and settings", "The data on its volumes", "The secrets
 @pytest.fixture
 def open_page(chromium: Browser, live_server) -> Iterator[Any]:
     """Makes pages with somebody who has signed in just now. No page may complain."""
-    contexts, complaints = [], []
-
-    def opened(who: Account, *, width: int = 1440, **options: Any) -> Page:
-        machinery.alive()
-        viewport = {"width": width, "height": 900}
-        context = chromium.new_context(
-            base_url=live_server.url, viewport=viewport, reduced_motion="reduce", accept_downloads=True, **options
-        )
-        contexts.append(context)
-        client = Client()
-        cache.clear()
-        sign_in_by_form(client, who)
-        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        return page
-
-    yield opened
-    browsers.close(*contexts)
-    # The browser itself notes the answer 422, and that the error summary has the focus before the closed palette.
-    noted = ("422", "Autofocus processing was blocked")
-    assert [said for said in complaints if not any(note in said for note in noted)] == []
+    with recently.pages(chromium, live_server.url, noted=recently.OF_ERRORS) as opened:
+        yield opened
 
 
 def erin() -> Account:
